@@ -1,0 +1,99 @@
+// What redaction needs to know of a workspace's keys, so that it need not know the key ring. Implemented by keys::WorkspaceKeys.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "ledger/core/ids.h"
+#include "ledger/core/value.h"
+#include "ledger/crypto/aead.h"
+#include "ledger/crypto/hmac.h"
+
+namespace counterfoil {
+
+// K_subject of one person, or of the workspace itself (FORMATS: Keys). Immutable; shared between threads; wiped with the last reference.
+// What is derived from the key is prepared at first use: a node that reads a log meets far more keys than it uses.
+class SubjectKey {
+ public:
+  SubjectKey(const KeyId& id, crypto::SecretBytes key) : id_(id), key_(std::move(key)) {}
+  const KeyId& id() const { return id_; }
+  // HMAC under the key itself: salts, pseudonyms.
+  const crypto::HmacKey& hmac() const { return prepared().hmac; }
+  // HMAC under HKDF-Extract(empty salt, key): one mac over (info, 0x01) is HKDF-SHA-256 for 32 bytes (RFC 5869 2.3).
+  const crypto::HmacKey& expand() const { return prepared().expand; }
+  crypto::Bytes bytes() const { return key_.bytes(); }
+
+ private:
+  struct Prepared {
+    crypto::HmacKey hmac;
+    crypto::HmacKey expand;
+  };
+  const Prepared& prepared() const {
+    std::call_once(once_, [this] {
+      crypto::Digest extracted = crypto::hmacSha256({}, {key_.bytes()});
+      prepared_ = std::make_unique<Prepared>(Prepared{crypto::HmacKey(key_.bytes()), crypto::HmacKey(extracted)});
+      crypto::wipe(extracted.data(), extracted.size());
+    });
+    return *prepared_;
+  }
+
+  KeyId id_;
+  crypto::SecretBytes key_;
+  mutable std::once_flag once_;
+  mutable std::unique_ptr<const Prepared> prepared_;
+};
+
+// K_fingerprint of one generation.
+class FingerprintKey {
+ public:
+  FingerprintKey(const KeyId& id, std::uint32_t generation, crypto::SecretBytes key)
+      : id_(id), generation_(generation), key_(std::move(key)), hmac_(key_.bytes()) {}
+  const KeyId& id() const { return id_; }
+  std::uint32_t generation() const { return generation_; }
+  const crypto::HmacKey& hmac() const { return hmac_; }
+  crypto::Bytes bytes() const { return key_.bytes(); }
+
+ private:
+  KeyId id_;
+  std::uint32_t generation_;
+  crypto::SecretBytes key_;
+  crypto::HmacKey hmac_;
+};
+
+// The keys of one workspace. Thread safe. Keys made here stay pending until a record that carries them is durable; whoever uses one names
+// it in RedactionResult::keysUsed.
+class RedactionKeys {
+ public:
+  virtual ~RedactionKeys() = default;
+  virtual WorkspaceNumber workspace() const = 0;
+  // The person's key, made if there is none. `id` is the person's own id.
+  virtual std::shared_ptr<const SubjectKey> subject(PrincipalKind kind, std::string_view id) = 0;
+  // The person's key if it exists; null if the person is unknown or erased.
+  virtual std::shared_ptr<const SubjectKey> findSubject(PrincipalKind kind, std::string_view id) = 0;
+  // The key for personal values without a person.
+  virtual std::shared_ptr<const SubjectKey> workspaceSubject() = 0;
+  // The generation under which new fingerprints are made.
+  virtual std::shared_ptr<const FingerprintKey> currentFingerprint() = 0;
+  // All living generations, oldest first (at most four).
+  virtual std::vector<std::shared_ptr<const FingerprintKey>> livingFingerprints() = 0;
+  // HMAC under K_digest, and that key's id.
+  virtual crypto::Digest keyedDigest(std::initializer_list<crypto::Bytes> parts, KeyId& usedKey) = 0;
+};
+
+// The first sixteen bytes of HMAC(K_fingerprint, SHA-256(value)).
+using FingerprintTag = std::array<std::uint8_t, 16>;
+
+// The secrets a workspace has fingerprinted: of live leases, and the last million of ended ones. Thread safe for readers.
+class KnownSecrets {
+ public:
+  virtual ~KnownSecrets() = default;
+  virtual bool contains(WorkspaceNumber workspace, std::uint32_t generation, const FingerprintTag& tag) const = 0;
+  // True if the workspace has none: texts need not be searched for them.
+  virtual bool empty(WorkspaceNumber workspace) const = 0;
+};
+
+}  // namespace counterfoil

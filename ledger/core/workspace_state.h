@@ -1,0 +1,204 @@
+// What the writer of a workspace knows: the fold of its entries, as far as decisions need it. Pure: no I/O, no clock, no threads.
+//
+// The same apply() runs after chaining, at recovery and in tests. Changes since the last commitTo() can be rolled back, because a batch that
+// the log refuses never happened.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "ledger/core/entry.h"
+#include "ledger/core/lease.h"
+#include "ledger/core/policy.h"
+
+namespace counterfoil {
+
+// Who wants to hear of what changes beyond this workspace's own state. Calls come from apply(), rollback() and load().
+class StateObserver {
+ public:
+  virtual ~StateObserver() = default;
+  // The lease in `slot` falls due at `time`, unless its timer stamp has moved on by then.
+  virtual void armTimer(WorkspaceNumber workspace, LeaseSlot slot, std::uint32_t stamp, Timestamp time) = 0;
+  // A secret was fingerprinted (it may be known already).
+  virtual void secretSeen(WorkspaceNumber workspace, std::uint32_t generation, const FingerprintTag& tag) = 0;
+};
+
+struct Approval {
+  std::string requestDigest;
+  std::string requestedBy;  // principalKey of the actor, as recorded
+  std::string onBehalfOf;   // the same of the person it is for; empty if none
+  Timestamp expiresAt;
+  std::uint16_t decision = 0;  // 0 pending, else Decision
+  bool usedUp = false;
+};
+
+// How far a source's producer has come.
+struct ProducerState {
+  Timestamp greatestOccurredAt;
+  std::uint64_t contiguousSeq = 0;      // greatest producerSeq with no gap before it
+  std::set<std::uint64_t> ahead;        // received beyond a gap, at most 1,024
+  bool finished = false;                // import.finished came, and no fact since: its watermark is the ledger's clock
+};
+
+// Why leases are owed an end: one revocation, expiry or last use, and how many still wait for their own entry because of it.
+struct OwedCause {
+  std::string cascadeOf;  // lease id, or id of a bulk revocation
+  EntryId entry;
+  bool revoked = false;  // else: expired, reason parent
+  std::uint64_t remaining = 0;
+};
+
+// The text a principal is compared by: "agent:fixer", "human:p2:..."; empty for none.
+std::string principalKey(const PrincipalValue& principal);
+
+// Does a bulk revocation with this selector and value hit the lease itself (its descendants aside)?
+bool selects(RevocationSelector selector, std::string_view value, const Lease& lease);
+// Kinds that only the ledger's own decisions lead to.
+bool isLedgerDecided(Kind kind);
+
+class WorkspaceState {
+ public:
+  WorkspaceState(WorkspaceNumber number, StateObserver& observer) : number_(number), observer_(observer) {}
+  WorkspaceState(const WorkspaceState&) = delete;
+  WorkspaceState& operator=(const WorkspaceState&) = delete;
+
+  // ---- what it knows ----
+  WorkspaceNumber number() const { return number_; }
+  const std::string& id() const { return id_; }
+  const std::string& region() const { return region_; }
+  bool closed() const { return closed_; }
+  const ChainHead& head() const { return head_; }
+  const Policy* policy() const { return policy_ ? &*policy_ : nullptr; }
+  const std::string& policyName() const { return policyName_; }
+  std::uint64_t policyVersion() const { return policyVersion_; }
+  const std::string& policyDocument() const { return policyDocument_; }
+  LeaseSlot slotOf(std::string_view leaseId) const;
+  const Lease* findLease(std::string_view leaseId) const;
+  const Lease& lease(LeaseSlot slot) const { return leases_[slot]; }
+  // The newest reported lease of a secret, by one of its fingerprint texts.
+  LeaseSlot slotOfFingerprint(std::string_view fingerprint) const;
+  std::uint64_t liveLeases() const { return live_; }
+  std::uint64_t outstanding(const PrincipalValue& grantee) const;
+  const Approval* findApproval(std::string_view approvalId) const;
+  const ProducerState* findProducer(std::string_view source, std::string_view producer) const;
+  void forEachLive(const std::function<void(LeaseSlot, const Lease&)>& visit) const;
+  void forEachLease(const std::function<void(LeaseSlot, const Lease&)>& visit) const;
+  // Numbers by id; only in `_system`.
+  const std::unordered_map<std::string, std::uint64_t>& allocated() const { return allocated_; }
+  std::uint64_t nextNumber() const { return nextNumber_; }
+
+  // ---- what is due ----
+  bool hasOwed() const { return !owed_.empty(); }
+  LeaseSlot nextOwed() const { return owed_.front(); }
+  const OwedCause& causeOf(const Lease& lease) const { return causes_.at(lease.cause); }
+  // Reported leases whose producer's watermark has passed their end, at most `limit`, appended.
+  void collectReportedDue(Timestamp recordedAt, std::size_t limit, std::vector<LeaseSlot>& due) const;
+  // Is the timer that fell due still the one that counts?
+  bool timerCounts(LeaseSlot slot, std::uint32_t stamp) const;
+
+  // ---- change ----
+  // Folds one entry of this workspace and advances the head.
+  void apply(const EntryView& view, const LeafHash& leaf);
+  // An entry whose content is gone: counts for chain and tree only.
+  void applyWithheld(Sequence seq, const LeafHash& leaf);
+
+  // ---- speculation ----
+  // From the first mark on, changes are remembered until they are committed. A mark is a place between two changes.
+  std::uint64_t mark();
+  void commitTo(std::uint64_t mark);
+  // Undoes everything that is not committed.
+  void rollback();
+
+  // ---- snapshot ----
+  void save(std::vector<std::uint8_t>& out) const;
+  // Into a fresh state. False if the bytes are not what save() writes; the state is then unusable.
+  bool load(crypto::Bytes bytes);
+
+ private:
+  using Undo = std::function<void()>;
+  using ReportedKey = std::pair<std::int64_t, LeaseSlot>;  // expiresAt
+
+  template <class Function>
+  void undoable(Function&& undo) {
+    if (journaling_) journal_.emplace_back(std::forward<Function>(undo));
+  }
+  // The lease for changing; how it was is remembered.
+  Lease& change(LeaseSlot slot);
+  template <class Map, class Key>
+  typename Map::mapped_type& changeIn(Map& map, const Key& key);
+  template <class Value>
+  Value& changeValue(Value& value) {
+    undoable([&value, before = value] { value = before; });
+    return value;
+  }
+
+  LeaseSlot addLease(Lease lease);
+  void removeLease(LeaseSlot slot);
+  void end(LeaseSlot slot, LeaseState state, const EntryView& view, bool cascadeRevoked);
+  void oweDescendants(LeaseSlot slot, std::uint32_t& cause, const OwedCause& why);
+  std::uint32_t addCause(const OwedCause& cause);
+  void owe(LeaseSlot slot, std::uint32_t cause);
+  void settleOwed(LeaseSlot slot);
+  void arm(LeaseSlot slot);
+  void index(const Lease& lease, LeaseSlot slot, bool present);
+  void setTag(LeaseSlot slot, std::string_view fingerprint);
+  Timestamp watermarkOf(const ProducerState& producer, Timestamp recordedAt) const;
+  void prune(Timestamp recordedAt);
+
+  void applyGranted(const EntryView& view);
+  void applyIssued(const EntryView& view);
+  void applyConsumed(const EntryView& view);
+  void applyRenewed(const EntryView& view);
+  void applyEnd(const EntryView& view, LeaseState state);
+  void applyOrdered(const EntryView& view);
+  void applyApproval(const EntryView& view);
+  void applyPolicy(const EntryView& view);
+  void applyWorkspace(const EntryView& view);
+  void applyProducer(const EntryView& view);
+  void applySecrets(const EntryView& view);
+  void advanceHead(const LeafHash& leaf, Timestamp recordedAt);
+
+  WorkspaceNumber number_;
+  StateObserver& observer_;
+  std::string id_;
+  std::string region_;
+  bool closed_ = false;
+  ChainHead head_;
+  std::optional<Policy> policy_;
+  std::string policyName_;
+  std::string policyDocument_;
+  std::uint64_t policyVersion_ = 0;
+
+  std::deque<Lease> leases_;  // addresses stay: byId_ points into it
+  std::vector<LeaseSlot> freeSlots_;
+  std::unordered_map<std::string_view, LeaseSlot> byId_;
+  std::unordered_map<std::string, LeaseSlot> byFingerprint_;        // reported leases
+  std::unordered_map<std::string, std::uint64_t> liveByGrantee_;    // principalKey
+  std::map<std::string, std::set<ReportedKey>> reportedByEnd_;      // live reported leases by source "\n" producer
+  std::uint64_t live_ = 0;
+  std::deque<LeaseSlot> owed_;
+  std::unordered_map<std::uint32_t, OwedCause> causes_;
+  std::uint32_t nextCause_ = 1;
+  std::deque<std::pair<LeaseSlot, std::uint64_t>> ended_;          // slot and the seq of its end, in order
+  std::deque<std::pair<LeaseSlot, std::uint64_t>> endedReported_;
+  std::map<std::string, Approval, std::less<>> approvals_;
+  std::deque<std::pair<Timestamp, std::string>> approvalsByAge_;   // expiresAt, id
+  std::map<std::string, ProducerState, std::less<>> producers_;    // source "\n" producer
+  std::unordered_map<std::string, std::uint64_t> allocated_;
+  std::uint64_t nextNumber_ = 1;
+
+  bool journaling_ = false;
+  bool headSaved_ = false;  // since the last mark
+  std::uint64_t journalStart_ = 0;
+  std::deque<Undo> journal_;
+};
+
+}  // namespace counterfoil

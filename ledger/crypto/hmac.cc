@@ -1,0 +1,105 @@
+#include "ledger/crypto/hmac.h"
+
+// Low-level on purpose, see digest.cc; here it also allows to copy a prepared state (measured for a 40-byte input: EVP_MAC with its
+// key kept 634 ns, this 404 ns, of which two bare compressions are 355).
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+
+namespace counterfoil::crypto {
+namespace {
+
+constexpr std::size_t kBlockSize = 64;
+constexpr std::uint8_t kInnerPad = 0x36;
+constexpr std::uint8_t kOuterPad = 0x5c;
+// The assembler of a compression leaves its message schedule on the stack, from which a key block can be computed back; its frame is
+// below 1 KiB in every variant of OpenSSL's x86-64 code.
+constexpr std::size_t kScheduleStackBytes = 4096;
+
+using State32 = std::array<std::uint32_t, 8>;
+
+void absorbKeyBlock(const std::array<std::uint8_t, kBlockSize>& key, std::uint8_t pad, SHA256_CTX& context) {
+  std::array<std::uint8_t, kBlockSize> block;
+  for (std::size_t i = 0; i < kBlockSize; ++i) block[i] = static_cast<std::uint8_t>(key[i] ^ pad);
+  SHA256_Init(&context);
+  SHA256_Update(&context, block.data(), block.size());
+  wipe(block.data(), block.size());
+}
+
+std::uint32_t toBigEndian(std::uint32_t word) {
+  return std::endian::native == std::endian::little ? __builtin_bswap32(word) : word;
+}
+
+}  // namespace
+
+struct HmacKey::State {
+  SHA256_CTX inner;  // after the key block xor ipad
+  SHA256_CTX outer;  // after the key block xor opad
+  ~State() { wipe(this, sizeof(*this)); }
+};
+
+HmacKey::HmacKey(Bytes key) : state_(std::make_unique<State>()) {
+  std::array<std::uint8_t, kBlockSize> block{};
+  if (key.size() > kBlockSize) {
+    Digest digest = sha256(key);
+    std::copy(digest.begin(), digest.end(), block.begin());
+    wipe(digest.data(), digest.size());
+  } else {
+    std::copy(key.begin(), key.end(), block.begin());
+  }
+  absorbKeyBlock(block, kInnerPad, state_->inner);
+  absorbKeyBlock(block, kOuterPad, state_->outer);
+  wipe(block.data(), block.size());
+  wipeStackBelow(kScheduleStackBytes);
+}
+
+HmacKey::~HmacKey() = default;
+HmacKey::HmacKey(HmacKey&&) noexcept = default;
+HmacKey& HmacKey::operator=(HmacKey&&) noexcept = default;
+
+Digest HmacKey::mac(std::initializer_list<Bytes> parts) const {
+  // The outer hash is always one block: inner digest, 0x80, zeros, and the bit length of key block and digest.
+  constexpr std::size_t kOuterBits = (kBlockSize + kDigestSize) * 8;
+  std::array<std::uint8_t, kBlockSize> last{};
+  last[kDigestSize] = 0x80;
+  last[kBlockSize - 2] = kOuterBits >> 8;
+  last[kBlockSize - 1] = kOuterBits & 0xff;
+
+  SHA256_CTX context = state_->inner;
+  for (const Bytes part : parts) SHA256_Update(&context, part.data(), part.size());
+  SHA256_Final(last.data(), &context);
+
+  std::memcpy(context.h, state_->outer.h, sizeof(context.h));
+  SHA256_Transform(&context, last.data());
+  State32 words;
+  std::memcpy(words.data(), context.h, sizeof(words));
+  for (std::uint32_t& word : words) word = toBigEndian(word);
+  Digest result;
+  std::memcpy(result.data(), words.data(), result.size());
+
+  wipe(&context, sizeof(context));
+  wipe(last.data(), last.size());
+  wipe(words.data(), sizeof(words));
+  return result;
+}
+
+Digest hmacSha256(Bytes key, std::initializer_list<Bytes> parts) {
+  return HmacKey(key).mac(parts);
+}
+
+SecretBytes hkdfSha256(Bytes inputKey, Bytes info) {
+  static const HmacKey kEmptySalt{Bytes{}};
+  static constexpr std::uint8_t kFirstBlock[] = {1};
+  Digest pseudorandomKey = kEmptySalt.mac({inputKey});
+  Digest output = hmacSha256(pseudorandomKey, {info, kFirstBlock});
+  SecretBytes result{Bytes(output)};
+  wipe(pseudorandomKey.data(), pseudorandomKey.size());
+  wipe(output.data(), output.size());
+  return result;
+}
+
+}  // namespace counterfoil::crypto

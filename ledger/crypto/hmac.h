@@ -1,0 +1,34 @@
+// HMAC-SHA-256 (RFC 2104) and HKDF-SHA-256 (RFC 5869) for one 32-byte output block, which is two HMACs.
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+
+#include "ledger/crypto/digest.h"
+#include "ledger/crypto/wiping.h"
+
+namespace counterfoil::crypto {
+
+// HMAC under a key whose two padded blocks were absorbed once; each mac() then costs two short hashes.
+// Safe to use from several threads at once: mac() copies the prepared state into a thread's own context.
+class HmacKey {
+ public:
+  explicit HmacKey(Bytes key);
+  ~HmacKey();
+  HmacKey(HmacKey&&) noexcept;
+  HmacKey& operator=(HmacKey&&) noexcept;
+
+  // MAC of the concatenation of `parts`.
+  Digest mac(std::initializer_list<Bytes> parts) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;  // wiped on destruction
+};
+
+Digest hmacSha256(Bytes key, std::initializer_list<Bytes> parts);
+
+// HKDF with an empty salt and the given info; 32 bytes. RFC 5869 2.2, 2.3 with L = 32.
+SecretBytes hkdfSha256(Bytes inputKey, Bytes info);
+
+}  // namespace counterfoil::crypto

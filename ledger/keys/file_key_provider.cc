@@ -1,0 +1,149 @@
+#include "ledger/keys/file_key_provider.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <string>
+
+#include "ledger/core/outcome.h"
+#include "ledger/keys/key_file.h"
+
+namespace counterfoil::keys {
+namespace {
+
+constexpr std::string_view kKeySuffix = ".key";
+constexpr std::string_view kDestroyedSuffix = ".destroyed";
+
+std::string keyName(std::uint32_t version) {
+  return std::to_string(version) + std::string(kKeySuffix);
+}
+std::string destroyedName(std::uint32_t version) {
+  return std::to_string(version) + std::string(kDestroyedSuffix);
+}
+
+// The version in such a name; 0 if it is no such name.
+std::uint32_t versionIn(std::string_view name, std::string_view suffix) {
+  if (!name.ends_with(suffix)) return 0;
+  name.remove_suffix(suffix.size());
+  std::uint32_t version = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), version);
+  if (error != std::errc{} || end != name.data() + name.size() || name.starts_with('0')) return 0;
+  return version;
+}
+
+struct Versions {
+  std::uint32_t newestLiving = 0;
+  std::uint32_t greatest = 0;  // destroyed ones included
+};
+
+// A key file beside its mark of destruction was about to be shredded when the process ended: it is destroyed.
+Versions versionsIn(const KeyFolder& folder) {
+  Versions versions;
+  std::vector<std::uint32_t> living;
+  std::vector<std::uint32_t> destroyed;
+  for (const std::string& name : folder.names()) {
+    if (const std::uint32_t version = versionIn(name, kKeySuffix)) living.push_back(version);
+    if (const std::uint32_t version = versionIn(name, kDestroyedSuffix)) destroyed.push_back(version);
+  }
+  for (const std::uint32_t version : destroyed) versions.greatest = std::max(versions.greatest, version);
+  for (const std::uint32_t version : living) {
+    versions.greatest = std::max(versions.greatest, version);
+    if (std::find(destroyed.begin(), destroyed.end(), version) == destroyed.end()) {
+      versions.newestLiving = std::max(versions.newestLiving, version);
+    }
+  }
+  return versions;
+}
+
+// What an interrupted call left: half a new key, a destroyed key that is still there.
+void finishInterrupted(const KeyFolder& folder) {
+  folder.shredUnfinished();
+  for (const std::string& name : folder.names()) {
+    if (const std::uint32_t version = versionIn(name, kDestroyedSuffix)) folder.shred(keyName(version));
+  }
+}
+
+[[noreturn]] void failMissing(const std::filesystem::path& folder, std::uint32_t version) {
+  throw Fault(ErrorCode::keyMissing, "there is no key-encryption key " + (folder / keyName(version)).string(),
+              "restore the keys folder from its backup; if the key was destroyed on purpose, what it protected is gone");
+}
+
+}  // namespace
+
+FileKeyProvider::FileKeyProvider(std::filesystem::path folder, crypto::RandomSource& random)
+    : root_(std::move(folder) / "kek"), random_(random) {}
+
+FileKeyProvider::~FileKeyProvider() = default;
+
+std::filesystem::path FileKeyProvider::folderOf(WorkspaceNumber workspace) const {
+  return root_ / std::to_string(workspace.value);
+}
+
+std::uint32_t FileKeyProvider::currentVersion(WorkspaceNumber workspace) {
+  if (!KeyFolder::open(root_)) return 0;
+  const std::optional<KeyFolder> folder = KeyFolder::open(folderOf(workspace));
+  return folder ? versionsIn(*folder).newestLiving : 0;
+}
+
+std::uint32_t FileKeyProvider::createVersion(WorkspaceNumber workspace) {
+  KeyFolder::make(root_);
+  const KeyFolder folder = KeyFolder::make(folderOf(workspace));
+  folder.lock();
+  finishInterrupted(folder);
+  const std::uint32_t greatest = versionsIn(folder).greatest;
+  if (greatest == std::numeric_limits<std::uint32_t>::max()) throw Fault(ErrorCode::notReady, "no version of the key is left");
+  const std::uint32_t version = greatest + 1;
+  std::array<std::uint8_t, crypto::kAeadKeySize> key;
+  random_.fill(key);
+  const crypto::SecretBytes text = keyFileText(workspace, version, key);
+  crypto::wipe(key.data(), key.size());
+  folder.write(keyName(version), text.bytes(), random_);
+  return version;
+}
+
+std::shared_ptr<const crypto::AeadKey> FileKeyProvider::key(WorkspaceNumber workspace, std::uint32_t version) {
+  const std::optional<KeyFolder> folder = KeyFolder::open(root_) ? KeyFolder::open(folderOf(workspace)) : std::nullopt;
+  const KeyName name{workspace.value, version};
+  const std::scoped_lock lock(mutex_);
+  if (!folder || version == 0 || folder->has(destroyedName(version)) || !folder->has(keyName(version))) {
+    loaded_.erase(name);
+    failMissing(folderOf(workspace), version);
+  }
+  if (const auto found = loaded_.find(name); found != loaded_.end()) return found->second;
+  const std::optional<crypto::SecretBytes> text = folder->read(keyName(version));
+  if (!text) failMissing(folderOf(workspace), version);
+  const std::optional<crypto::SecretBytes> bytes = parseKeyFile(text->text(), workspace, version);
+  if (!bytes) {
+    throw Fault(ErrorCode::keyDamaged, (folderOf(workspace) / keyName(version)).string() + " is not as it was written",
+                "restore this file from the backup of the keys folder");
+  }
+  auto result = std::make_shared<const crypto::AeadKey>(bytes->bytes());
+  loaded_.emplace(name, result);
+  return result;
+}
+
+std::vector<std::uint8_t> FileKeyProvider::wrap(WorkspaceNumber workspace, std::uint32_t version, const crypto::AeadNonce& nonce,
+                                                crypto::Bytes associatedData, crypto::Bytes plaintext) {
+  return key(workspace, version)->seal(nonce, associatedData, plaintext);
+}
+
+std::optional<crypto::SecretBytes> FileKeyProvider::unwrap(WorkspaceNumber workspace, std::uint32_t version, const crypto::AeadNonce& nonce,
+                                                           crypto::Bytes associatedData, crypto::Bytes sealed) {
+  return key(workspace, version)->open(nonce, associatedData, sealed);
+}
+
+void FileKeyProvider::destroyVersion(WorkspaceNumber workspace, std::uint32_t version) {
+  const std::optional<KeyFolder> folder = KeyFolder::open(root_) ? KeyFolder::open(folderOf(workspace)) : std::nullopt;
+  if (!folder) return;
+  folder->lock();
+  finishInterrupted(*folder);
+  if (folder->has(keyName(version))) {
+    // The mark first: a crash between the two leaves a key that nobody uses, and whose number nobody takes.
+    folder->write(destroyedName(version), {}, random_);
+    folder->shred(keyName(version));
+  }
+  const std::scoped_lock lock(mutex_);
+  loaded_.erase(KeyName{workspace.value, version});
+}
+
+}  // namespace counterfoil::keys

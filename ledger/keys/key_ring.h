@@ -1,0 +1,95 @@
+// All data keys of all workspaces, in memory. Fed by the wrapped keys that records carry; makes new ones on demand.
+//
+// A new key is *pending* until the record that first carries it is durable. The sequencer asks for the wrapped form of the pending keys a
+// record uses (carry), and says what became of them (settle, dropPending).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ledger/core/redaction_keys.h"
+#include "ledger/crypto/aead.h"
+#include "ledger/crypto/random.h"
+#include "ledger/keys/key_provider.h"
+#include "ledger/keys/wrapped_key.h"
+
+namespace counterfoil::keys {
+
+// K_log of one month, or K_state: an AEAD key and its id. `workspace` binds what is sealed under it.
+struct LogKey {
+  KeyId id;
+  WorkspaceNumber workspace;
+  crypto::AeadKey aead;
+};
+
+class KeyRing;
+
+// One workspace's keys. Thread safe; look-ups take a shared lock for some ten nanoseconds and do no I/O, unless they make a key.
+class WorkspaceKeys final : public RedactionKeys {
+ public:
+  WorkspaceNumber workspace() const override;
+  std::shared_ptr<const SubjectKey> subject(PrincipalKind kind, std::string_view id) override;
+  std::shared_ptr<const SubjectKey> findSubject(PrincipalKind kind, std::string_view id) override;
+  std::shared_ptr<const SubjectKey> workspaceSubject() override;
+  std::shared_ptr<const FingerprintKey> currentFingerprint() override;
+  std::vector<std::shared_ptr<const FingerprintKey>> livingFingerprints() override;
+  crypto::Digest keyedDigest(std::initializer_list<crypto::Bytes> parts, KeyId& usedKey) override;
+
+  // The key for records of the month of `recordedAt`, made if there is none.
+  std::shared_ptr<const LogKey> logKey(Timestamp recordedAt);
+  // The log key with this id; null if it is unknown or was destroyed.
+  std::shared_ptr<const LogKey> findLogKey(const KeyId& id);
+  // The subject key with this id (to open a disclosure); null if unknown or destroyed.
+  std::shared_ptr<const SubjectKey> findSubjectById(const KeyId& id);
+  // All subject keys that can be used now, for searching an address.
+  std::vector<std::shared_ptr<const SubjectKey>> allSubjects();
+  // K_state, which seals this workspace's sections of snapshots, made if there is none.
+  std::shared_ptr<const LogKey> stateKey();
+
+  // Takes a key from a durable record. One already known becomes durable. Faults of the provider pass (keyMissing: its key-encryption key
+  // was destroyed). False if the wrapped form does not authenticate; nothing is changed then.
+  [[nodiscard]] bool applyWrapped(const WrappedKey& key);
+  // The wrapped form of those of `used` that are pending and not yet carried by an earlier record; marks them carried. A subject's key
+  // brings the directory key it is found by. Faults of the provider pass; nothing is marked then.
+  std::vector<WrappedKey> carry(std::span<const KeyId> used);
+  // Every durable key, wrapped under the provider's newest version: what a `keys` record holds before an older version is destroyed.
+  std::vector<WrappedKey> survivors();
+  // The carried keys among `ids` are durable from now on.
+  void settle(std::span<const KeyId> ids);
+  // Forgets and wipes every key that is not durable.
+  void dropPending();
+  // Forgets and wipes one key, durable or not: it was erased. Unknown ids are no fault.
+  void forget(const KeyId& id);
+  // A new generation of K_fingerprint (compromise, or yearly); pending like every new key.
+  std::shared_ptr<const FingerprintKey> nextFingerprint();
+  // True while `id` is known (durable, carried or pending): a request redacted under a dropped key must not be recorded.
+  bool usable(const KeyId& id) const;
+
+ private:
+  friend class KeyRing;
+  struct State;
+  explicit WorkspaceKeys(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+
+ public:
+  ~WorkspaceKeys() override;
+};
+
+// Thread safe. Owns the workspaces' keys; `provider` and `random` must outlive it.
+class KeyRing {
+ public:
+  KeyRing(KeyProvider& provider, crypto::RandomSource& random);
+  ~KeyRing();
+  // The keys of a workspace, an empty set at first. The first key made in it makes a key-encryption key at the provider if there is none.
+  std::shared_ptr<WorkspaceKeys> workspace(WorkspaceNumber number);
+  void dropPending();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace counterfoil::keys

@@ -1,0 +1,101 @@
+// What WorkspaceKeys keeps in memory. Included by its own sources only.
+#pragma once
+
+#include <atomic>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+
+#include "ledger/keys/key_ring.h"
+
+namespace counterfoil::keys {
+
+// Pending: no record has it yet. Carried: a record on its way has it.
+enum class KeyStatus : std::uint8_t { pending, carried, durable };
+
+using DirectoryTag = crypto::Digest;
+
+struct DirectoryTagHash {
+  std::size_t operator()(const DirectoryTag& tag) const noexcept {
+    std::size_t result = 0;
+    std::memcpy(&result, tag.data(), sizeof(result));
+    return result;
+  }
+};
+
+// K_directory or K_digest.
+struct MacKey {
+  KeyId id;
+  crypto::SecretBytes bytes;
+  crypto::HmacKey hmac;
+};
+
+// One data key. Exactly one of the pointers is set, by its purpose; `bytes` is the key itself where the object does not have it.
+struct DataKey {
+  KeyPurpose purpose{};
+  KeyStatus status = KeyStatus::pending;
+  std::uint64_t generation = 0;
+  DirectoryTag tag{};  // subjects: zero for the workspace's own
+  crypto::SecretBytes bytes;
+  std::shared_ptr<const LogKey> aead;
+  std::shared_ptr<const MacKey> mac;
+  std::shared_ptr<const SubjectKey> subject;
+  std::shared_ptr<const FingerprintKey> fingerprint;
+
+  crypto::Bytes keyBytes() const;
+};
+
+// `keys` is the authority; the others find a key by what it is for and hold only ids that are in `keys`.
+struct WorkspaceKeys::State {
+  State(WorkspaceNumber ownNumber, KeyProvider& ownProvider, crypto::RandomSource& ownRandom)
+      : number(ownNumber), provider(ownProvider), random(ownRandom) {}
+
+  const WorkspaceNumber number;
+  KeyProvider& provider;
+  crypto::RandomSource& random;
+  std::atomic<bool> hasKek = false;  // a key-encryption key was seen at the provider
+
+  mutable std::shared_mutex mutex;  // guards all below
+  std::unordered_map<KeyId, DataKey, IdHash<KeyId>> keys;
+  std::unordered_map<DirectoryTag, std::shared_ptr<const SubjectKey>, DirectoryTagHash> subjects;
+  std::map<std::uint64_t, std::shared_ptr<const LogKey>> logKeys;               // by month
+  std::map<std::uint64_t, std::shared_ptr<const FingerprintKey>> fingerprints;  // by generation
+  std::shared_ptr<const SubjectKey> workspaceSubject;
+  std::shared_ptr<const MacKey> directory;
+  std::shared_ptr<const MacKey> digest;
+  std::shared_ptr<const LogKey> state;
+
+  // The functions below expect the lock to be held for writing.
+
+  // Builds the key from its bytes, indexes it, and returns it. Replaces another key of the same use.
+  DataKey& add(const KeyId& id, KeyPurpose purpose, std::uint64_t generation, const DirectoryTag& tag, crypto::SecretBytes bytes,
+               KeyStatus status);
+  // A fresh pending key.
+  DataKey& make(KeyPurpose purpose, std::uint64_t generation, const DirectoryTag& tag = {});
+  // Out of `keys` and out of what finds it.
+  void remove(const KeyId& id);
+
+  // Makes the first key-encryption key if the provider has none. Expects the lock not to be held: it may block.
+  void needKek();
+  // Wraps under the provider's newest version. Expects the lock not to be held.
+  WrappedKey wrap(std::uint32_t version, const KeyId& id, KeyPurpose purpose, std::uint64_t generation, const DirectoryTag& tag,
+                  crypto::Bytes bytes);
+  // What `find` knows, else what it finds after `makeKey`; only the second takes the lock for writing. Expects the lock not to be held.
+  template <class Find, class Make>
+  auto findOrMake(const Find& find, const Make& makeKey) {
+    {
+      const std::shared_lock lock(mutex);
+      if (auto found = find()) return found;
+    }
+    needKek();
+    const std::unique_lock lock(mutex);
+    if (auto found = find()) return found;
+    makeKey();
+    return find();
+  }
+  DirectoryTag tagOf(const MacKey& key, PrincipalKind kind, std::string_view id) const;
+};
+
+}  // namespace counterfoil::keys

@@ -1,0 +1,74 @@
+// The log: an ordered, append-only sequence of records per partition. The seam between the ledger and SQLite, Kafka or memory; one
+// contract suite: tests/contract/event_log_contract.h.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ledger/core/outcome.h"
+#include "ledger/log/partition_fold.h"
+#include "ledger/log/record.h"
+
+namespace counterfoil::log {
+
+enum class AppendOutcome : std::uint8_t {
+  appended,       // durable, in order, every record of the batch, and valid for every reader
+  rejected,       // certainly none of the batch is in the log, nor will be
+  indeterminate,  // unknown: take over again and read before appending anything
+};
+
+struct AppendResult {
+  AppendOutcome outcome = AppendOutcome::indeterminate;
+  Position first;  // of the batch, if appended
+  // Why not: diskFull, logUnavailable, logDamaged, notReady (no longer the owner), tooLarge, internal (the caller's own chain is broken).
+  std::optional<Fault> fault;
+};
+
+// The one writer of a partition. Calls come from one thread; the callback comes from a thread of the log, in order of the appends, exactly
+// once each, also when the writer is destroyed (the destructor waits, so no callback may destroy its writer). Callbacks must not throw.
+class PartitionWriter {
+ public:
+  virtual ~PartitionWriter() = default;
+  // Several appends may be outstanding; when one is not `appended`, all behind it are not either. The bytes are taken over.
+  virtual void append(std::vector<NewRecord> batch, std::function<void(const AppendResult&)> done) = 0;
+  // Appends that may be outstanding at once before callers should wait.
+  virtual std::size_t depth() const = 0;
+};
+
+// Reads the valid records of a partition in order. Not thread safe; many readers may exist at once, beside a writer, in other threads.
+class PartitionReader {
+ public:
+  virtual ~PartitionReader() = default;
+  // The next valid record, re-using `record`'s buffer. False: nothing more for now. Throws Fault(logDamaged | logTruncated |
+  // logUnavailable); after logDamaged the reader stays where it is.
+  virtual bool next(ValidRecord& record) = 0;
+  // What was folded so far, void records included.
+  virtual const FoldState& state() const = 0;
+};
+
+class EventLog {
+ public:
+  virtual ~EventLog() = default;
+  virtual std::uint32_t partitions() const = 0;
+  // The partition that holds a workspace's chain.
+  virtual PartitionId partitionOf(WorkspaceNumber workspace) const = 0;
+  // A reader that starts behind `from` (a default FoldState reads from the beginning). Throws Fault(logTruncated) if the log ends before
+  // from.next or its record there does not fit.
+  virtual std::unique_ptr<PartitionReader> read(PartitionId partition, const FoldState& from) = 0;
+  // Becomes the partition's writer: reads everything behind `from`, claims the partition, reads up to and past the claim, giving every
+  // valid record (the claim included) to `apply` in order; `from` ends where the new writer's first record will be. Used at start and
+  // after every append that was not `appended`. What former writers of this object had outstanding has been answered when it returns;
+  // whatever they append later never counts. Throws Fault(dataInUse | logUnavailable | diskFull | logDamaged | logTruncated); `from` then
+  // stands behind the last record given to `apply`, so that it may be called again with the same state, as often as it takes. Not to be
+  // called from a callback of append(), nor while one waits for the calling thread.
+  virtual std::unique_ptr<PartitionWriter> takeOver(PartitionId partition, FoldState& from,
+                                                    const std::function<void(ValidRecord&)>& apply) = 0;
+  // Calls `notify` (from any thread, cheaply, maybe once for many) when records may have been added. Null removes it.
+  virtual void onAppended(std::function<void()> notify) = 0;
+};
+
+}  // namespace counterfoil::log

@@ -1,0 +1,165 @@
+// Commitments to personal values and their disclosures (FORMATS: Personal values), after RFC 9901.
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "ledger/core/encoding.h"
+#include "ledger/redact/fingerprint.h"
+
+namespace counterfoil::redact {
+namespace {
+
+using WipingString = std::basic_string<char, std::char_traits<char>, crypto::WipingAllocator<char>>;
+
+constexpr std::size_t kSaltBytes = 16;
+constexpr std::size_t kSaltDigits = 22;
+
+crypto::Bytes bytesOf(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+// number "\n" entry id (hex) "\n" field path: what salt and disclosure key are bound to.
+std::string placeText(WorkspaceNumber workspace, const EntryId& entry, std::string_view path) {
+  std::string result;
+  result.reserve(20 + 1 + 32 + 1 + path.size());
+  result += std::to_string(workspace.value);
+  result += '\n';
+  result += toHex(entry.bytes);
+  result += '\n';
+  result += path;
+  return result;
+}
+
+std::string associatedData(WorkspaceNumber workspace, const EntryId& entry, std::string_view path) {
+  std::string data;
+  data.reserve(8 + entry.bytes.size() + path.size());
+  for (int shift = 0; shift < 64; shift += 8) data += static_cast<char>(workspace.value >> shift);
+  data.append(reinterpret_cast<const char*>(entry.bytes.data()), entry.bytes.size());
+  data += path;
+  return data;
+}
+
+// The disclosure's own key: HKDF(K_subject, ...), of which the first step is kept with the subject's key.
+crypto::AeadKey disclosureKey(const SubjectKey& key, std::string_view place) {
+  static constexpr std::uint8_t kFirstBlock[] = {1};
+  crypto::Digest bytes = key.expand().mac({bytesOf("counterfoil disclosure v1\n"), bytesOf(place), kFirstBlock});
+  crypto::AeadKey result{crypto::Bytes(bytes)};
+  crypto::wipe(bytes.data(), bytes.size());
+  return result;
+}
+
+// JSON string content, shortest escapes; valid UTF-8 passes through.
+void appendEscaped(std::string_view text, WipingString& out) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  for (const char character : text) {
+    const auto byte = static_cast<std::uint8_t>(character);
+    if (character == '"' || character == '\\') {
+      out += '\\';
+      out += character;
+    } else if (byte >= 0x20) {
+      out += character;
+    } else if (character == '\n') {
+      out += "\\n";
+    } else if (character == '\t') {
+      out += "\\t";
+    } else {
+      out += "\\u00";
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    }
+  }
+}
+
+// The reverse of appendEscaped; false for what that does not write.
+bool unescape(std::string_view text, WipingString& out) {
+  while (!text.empty()) {
+    const char character = text.front();
+    text.remove_prefix(1);
+    if (character == '"' || static_cast<std::uint8_t>(character) < 0x20) return false;
+    if (character != '\\') {
+      out += character;
+      continue;
+    }
+    if (text.empty()) return false;
+    const char kind = text.front();
+    text.remove_prefix(1);
+    if (kind == '"' || kind == '\\') {
+      out += kind;
+    } else if (kind == 'n' || kind == 't') {
+      out += kind == 'n' ? '\n' : '\t';
+    } else if (kind == 'u' && text.size() >= 4 && text.starts_with("00")) {
+      const auto byte = fromHex(text.substr(2, 2));
+      if (!byte || byte->front() >= 0x20) return false;
+      out += static_cast<char>(byte->front());
+      text.remove_prefix(4);
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+WipingString disclosureText(std::string_view salt, std::string_view path, std::string_view value) {
+  // Six bytes for a control character is the most one byte becomes; most texts have none, so the buffer is rarely moved.
+  WipingString json;
+  json.reserve(value.size() + value.size() / 8 + path.size() + kSaltDigits + 16);
+  json += "[\"";
+  json += salt;
+  json += "\",\"";
+  appendEscaped(path, json);
+  json += "\",\"";
+  appendEscaped(value, json);
+  json += "\"]";
+  return json;
+}
+
+}  // namespace
+
+PersonalValue commitTo(const SubjectKey& key, WorkspaceNumber workspace, const EntryId& entry, std::string_view path,
+                       std::string_view value, const crypto::AeadNonce& nonce) {
+  const std::string place = placeText(workspace, entry, path);
+  const crypto::Digest salt = key.hmac().mac({bytesOf("counterfoil salt v1\n"), bytesOf(place)});
+  const WipingString json = disclosureText(toBase64Url(crypto::Bytes(salt).first(kSaltBytes)), path, value);
+  std::string encoded = toBase64Url(bytesOf(json));
+
+  PersonalValue result;
+  result.commitment.path = path;
+  result.commitment.digest = crypto::sha256(bytesOf(encoded));
+  result.disclosure.path = path;
+  result.disclosure.keyId = key.id();
+  result.disclosure.nonce = nonce;
+  result.disclosure.sealed = disclosureKey(key, place).seal(nonce, bytesOf(associatedData(workspace, entry, path)), bytesOf(encoded));
+  crypto::wipe(encoded.data(), encoded.size());
+  return result;
+}
+
+std::optional<crypto::SecretBytes> disclose(const SubjectKey& key, WorkspaceNumber workspace, const EntryId& entry,
+                                            const SealedDisclosure& disclosure, const crypto::Digest& commitment) {
+  const std::string_view path = disclosure.path;
+  const crypto::AeadKey aead = disclosureKey(key, placeText(workspace, entry, path));
+  const auto encoded = aead.open(disclosure.nonce, bytesOf(associatedData(workspace, entry, path)), disclosure.sealed);
+  if (!encoded || !crypto::equalConstantTime(crypto::sha256(encoded->bytes()), commitment)) return std::nullopt;
+  auto json = fromBase64Url(encoded->text());
+  if (!json) return std::nullopt;
+  const crypto::SecretBytes array{crypto::Bytes(*json)};
+  crypto::wipe(json->data(), json->size());
+
+  std::string_view rest = array.text();
+  WipingString middle = "\",\"";
+  appendEscaped(path, middle);
+  middle += "\",\"";
+  constexpr std::string_view kOpen = "[\"";
+  constexpr std::string_view kClose = "\"]";
+  if (rest.size() < kOpen.size() + kSaltDigits || !rest.starts_with(kOpen)) return std::nullopt;
+  rest.remove_prefix(kOpen.size() + kSaltDigits);
+  if (!rest.starts_with(std::string_view(middle)) || rest.size() < middle.size() + kClose.size() || !rest.ends_with(kClose))
+    return std::nullopt;
+  rest.remove_prefix(middle.size());
+  rest.remove_suffix(kClose.size());
+  WipingString value;
+  value.reserve(rest.size());
+  if (!unescape(rest, value)) return std::nullopt;
+  return crypto::SecretBytes(std::string_view(value));
+}
+
+}  // namespace counterfoil::redact

@@ -1,0 +1,142 @@
+#include "ledger/write/id_window.h"
+
+#include <algorithm>
+
+#include "ledger/core/bytes.h"
+#include "ledger/core/encoding.h"
+#include "ledger/core/limits.h"
+
+namespace counterfoil::write {
+namespace {
+
+void saveAnswer(ByteWriter& writer, const Answer& answer) {
+  writer.number(static_cast<std::uint64_t>(answer.kind));
+  writer.number(answer.denied ? 1 : 0);
+  writer.number(static_cast<std::uint64_t>(answer.reasonCode));
+  writer.number(answer.receipt->seq.value);
+  writer.fixed(answer.receipt->leafHash.bytes);
+  writer.integer(answer.receipt->recordedAt.nanoseconds);
+  writer.number(answer.lease ? 1 : 0);
+  if (answer.lease) {
+    writer.text(answer.lease->id);
+    writer.number(static_cast<std::uint64_t>(answer.lease->state));
+    for (const Timestamp time : {answer.lease->issuedAt, answer.lease->expiresAt, answer.lease->renewableUntil}) writer.integer(time.nanoseconds);
+    writer.number(answer.lease->uses);
+    writer.number(answer.lease->maxUses);
+  }
+  writer.text(answer.approvalId);
+  writer.text(answer.revocationId);
+  for (const std::uint64_t number : {answer.matched, answer.policyVersion, answer.workspaceNumber}) writer.number(number);
+}
+
+void loadAnswer(ByteReader& reader, Answer& answer) {
+  answer.kind = static_cast<Kind>(reader.number());
+  answer.denied = reader.number() != 0;
+  answer.reasonCode = static_cast<ReasonCode>(reader.number());
+  answer.receipt.emplace();
+  answer.receipt->seq.value = reader.number();
+  reader.fixed(answer.receipt->leafHash.bytes);
+  answer.receipt->recordedAt.nanoseconds = reader.integer();
+  if (reader.number() != 0) {
+    LeaseSummary& lease = answer.lease.emplace();
+    lease.id = reader.text();
+    lease.state = static_cast<LeaseState>(reader.number());
+    for (Timestamp* time : {&lease.issuedAt, &lease.expiresAt, &lease.renewableUntil}) time->nanoseconds = reader.integer();
+    lease.uses = reader.number();
+    lease.maxUses = reader.number();
+  }
+  answer.approvalId = reader.text();
+  answer.revocationId = reader.text();
+  for (std::uint64_t* number : {&answer.matched, &answer.policyVersion, &answer.workspaceNumber}) *number = reader.number();
+}
+
+}  // namespace
+
+const WindowEntry* IdWindow::find(const EntryId& id) const {
+  const auto found = entries_.find(id);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+Timestamp IdWindow::floor(Timestamp now) const {
+  return std::max(Timestamp{now.nanoseconds - limits::kIdWindowSeconds * kNanosecondsPerSecond}, evicted_);
+}
+
+void IdWindow::add(const EntryId& id, WindowEntry entry) {
+  if (!entries_.try_emplace(id, std::move(entry)).second) return;
+  byTime_[id] = true;
+  journal_.push_back({id, std::nullopt});
+}
+
+void IdWindow::amend(const EntryId& id, const Answer& answer) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  journal_.push_back({id, found->second.answer});
+  found->second.answer = answer;
+}
+
+void IdWindow::commitTo(std::uint64_t mark) {
+  while (journalStart_ < mark && !journal_.empty()) {
+    journal_.pop_front();
+    ++journalStart_;
+  }
+  evict();
+}
+
+void IdWindow::evict() {
+  while (entries_.size() > entriesMax_) {
+    const EntryId oldest = byTime_.begin()->first;
+    evicted_ = std::max(evicted_, uuidV7Time(oldest));
+    byTime_.erase(byTime_.begin());
+    entries_.erase(oldest);
+  }
+}
+
+void IdWindow::rollback() {
+  while (!journal_.empty()) {
+    Change& change = journal_.back();
+    const auto found = entries_.find(change.id);
+    if (found != entries_.end()) {
+      if (change.before) {
+        found->second.answer = std::move(*change.before);
+      } else {
+        entries_.erase(found);
+        byTime_.erase(change.id);
+      }
+    }
+    journal_.pop_back();
+  }
+}
+
+void IdWindow::save(std::vector<std::uint8_t>& out) const {
+  ByteWriter writer(out);
+  writer.integer(evicted_.nanoseconds);
+  writer.number(byTime_.size());
+  for (const auto& [id, present] : byTime_) {
+    const WindowEntry& entry = entries_.at(id);
+    writer.fixed(id.bytes);
+    writer.number(entry.workspace.value);
+    writer.fixed(entry.requestDigest);
+    saveAnswer(writer, entry.answer);
+  }
+}
+
+bool IdWindow::load(crypto::Bytes bytes) {
+  ByteReader reader(bytes);
+  evicted_.nanoseconds = reader.integer();
+  for (std::uint64_t left = reader.count(90); left > 0; --left) {
+    EntryId id;
+    reader.fixed(id.bytes);
+    WindowEntry entry;
+    entry.workspace.value = reader.number();
+    reader.fixed(entry.requestDigest);
+    loadAnswer(reader, entry.answer);
+    entry.answer.receipt->number = entry.workspace;
+    entry.answer.receipt->id = id;
+    if (reader.failed()) return false;
+    entries_.emplace(id, std::move(entry));
+    byTime_[id] = true;
+  }
+  return reader.complete();
+}
+
+}  // namespace counterfoil::write

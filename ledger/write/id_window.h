@@ -1,0 +1,59 @@
+// The requests a repeat of which gets the first answer (FORMATS: Idempotency). Part of the sequencer's speculative state.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "ledger/write/answer.h"
+
+namespace counterfoil::write {
+
+struct WindowEntry {
+  WorkspaceNumber workspace;
+  crypto::Digest requestDigest{};
+  Answer answer;
+};
+
+// Not thread safe. Ordered by the time inside the ids (UUIDv7), which is why late and replayed records give the same window.
+class IdWindow {
+ public:
+  explicit IdWindow(std::size_t entriesMax) : entriesMax_(entriesMax) {}
+
+  const WindowEntry* find(const EntryId& id) const;
+  // Ids at or before this time are refused: they may have been forgotten.
+  Timestamp floor(Timestamp now) const;
+  // Remembers `entry`. A repeat of the id is ignored.
+  void add(const EntryId& id, WindowEntry entry);
+  // Replaces the answer of `id` (the second entry of one command changes what the first answers).
+  void amend(const EntryId& id, const Answer& answer);
+
+  // Speculation, as in WorkspaceState. Evictions happen in commitTo() only, so that a rollback finds everything.
+  std::uint64_t mark() const { return journalStart_ + journal_.size(); }
+  void commitTo(std::uint64_t mark);
+  void rollback();
+
+  void save(std::vector<std::uint8_t>& out) const;
+  bool load(crypto::Bytes bytes);
+  std::size_t size() const { return entries_.size(); }
+
+ private:
+  void evict();
+
+  struct Change {
+    EntryId id;
+    std::optional<Answer> before;  // nullopt: was added
+  };
+  std::size_t entriesMax_;
+  Timestamp evicted_;  // greatest time among what was evicted
+  std::unordered_map<EntryId, WindowEntry, IdHash<EntryId>> entries_;
+  std::map<EntryId, bool> byTime_;  // UUIDv7 sorts by its time
+  std::uint64_t journalStart_ = 0;
+  std::deque<Change> journal_;
+};
+
+}  // namespace counterfoil::write

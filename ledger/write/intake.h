@@ -1,0 +1,52 @@
+// The bounded, fair queue in front of the sequencer (DESIGN decision 17): one workspace cannot starve another, and revocations always
+// find room.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ledger/write/request.h"
+
+namespace counterfoil::write {
+
+// What was refused while the intake was full, to be recorded when it has drained.
+struct Overload {
+  WorkspaceNumber workspace;
+  Timestamp from;
+  Timestamp to;
+  std::map<std::string, std::uint64_t> refused;  // by Request::name()
+};
+
+// Thread safe.
+class Intake {
+ public:
+  // A tenth of the room is kept for urgent requests.
+  explicit Intake(std::size_t bytesMax) : bytesMax_(bytesMax) {}
+
+  // Takes the request over, or leaves it untouched and returns false: full. `now` is for the overload summary.
+  bool push(Request& request, Timestamp now);
+  // Urgent requests first, then one of each workspace in turn, up to `count` requests and `bytes`.
+  std::vector<Request> take(std::size_t count, std::size_t bytes);
+  bool empty() const;
+  // What was refused since the last call, once less than half of the room is in use; else nothing.
+  std::vector<Overload> takeOverloads();
+  // Called, without locks held, after every push.
+  void onPush(std::function<void()> notify) { notify_ = std::move(notify); }
+
+ private:
+  std::size_t bytesMax_;
+  std::function<void()> notify_;
+  mutable std::mutex mutex_;
+  std::deque<Request> urgent_;
+  std::unordered_map<WorkspaceNumber, std::deque<Request>, WorkspaceNumberHash> queues_;
+  std::deque<WorkspaceNumber> turn_;  // workspaces with a queue, next one first
+  std::size_t bytes_ = 0;
+  std::map<std::uint64_t, Overload> overloads_;
+};
+
+}  // namespace counterfoil::write

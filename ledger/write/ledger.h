@@ -1,0 +1,105 @@
+// The write side as one object: takes parsed commands and facts from any thread, redacts them, has them sequenced, and answers when they are
+// durable. Owns the sequencer's thread.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "ledger/core/clock.h"
+#include "ledger/core/event.h"
+#include "ledger/keys/key_ring.h"
+#include "ledger/log/event_log.h"
+#include "ledger/redact/redactor.h"
+#include "ledger/write/answer.h"
+#include "ledger/write/sequencer.h"
+
+namespace counterfoil::write {
+
+struct LedgerOptions {
+  SequencerOptions sequencer;
+  std::filesystem::path snapshot;  // empty: none is read or written
+  std::uint64_t snapshotEveryEntries = 2'000'000;
+};
+
+class Ledger {
+ public:
+  // All must outlive the ledger.
+  Ledger(log::EventLog& eventLog, keys::KeyProvider& provider, const Clock& clock, crypto::RandomSource& random, const LedgerOptions& options);
+  // stop(), if it was not called.
+  ~Ledger();
+
+  // Restores the state (snapshot and tail, or the whole log) and starts the thread. Throws what reading and claiming throw. `note` gets
+  // sentences for the operator, such as why a snapshot was not used.
+  void start(const std::function<void(const std::string&)>& note);
+  // Finishes what is queued, writes a snapshot, ends the thread. Throws Fault if the snapshot cannot be written.
+  void stop();
+
+  // ---- any thread, between start() and stop() ----
+  // `done` is called once, from this thread or the ledger's. Faults of redaction come the same way.
+  void execute(std::string_view workspaceId, Command command, Completion done);
+  void append(std::string_view workspaceId, Event fact, Completion done);
+  // An importer's fact: the importer vouches for the id's uniqueness.
+  void appendImported(std::string_view workspaceId, Event fact, Completion done);
+  // The ledger's own event (import.finished, audit.*, ledger.*), made of values that are not a caller's.
+  void appendOwn(WorkspaceNumber workspace, RedactedEvent event, Completion done);
+
+  // The same, waiting for the answer; throws the Fault.
+  Answer execute(std::string_view workspaceId, Command command);
+  Answer append(std::string_view workspaceId, Event fact);
+  Answer appendOwn(WorkspaceNumber workspace, RedactedEvent event);
+
+  // Nothing is queued, in flight, owed or due any more.
+  void drain();
+  std::optional<WorkspaceNumber> findWorkspace(std::string_view id) const;
+  // Ids and numbers of all workspaces, `_system` included, by number.
+  std::vector<std::pair<std::string, WorkspaceNumber>> workspaces() const;
+  keys::KeyRing& keyRing() { return ring_; }
+  const KnownSecrets& knownSecrets() const { return known_; }
+  SequencerStatus status() const { return sequencer_->status(); }
+  // An operator vouches for the wall clock.
+  void acceptClock();
+  // Runs `visit` on the sequencer's thread between two batches, with the state as it is; for policy tests and listings.
+  void inspect(const std::function<void(const PartitionState&)>& visit);
+  // An id for a caller that gave none.
+  EntryId freshId();
+
+ private:
+  struct Desk;  // what one workspace's requests need before they are sequenced
+
+  Desk& deskOf(WorkspaceNumber number);
+  WorkspaceNumber resolve(std::string_view id) const;
+  void submit(Request request);
+  void run();
+  void restore(const std::function<void(const std::string&)>& note);
+  void remember(const std::string& id, WorkspaceNumber number);
+
+  log::EventLog& log_;
+  const Clock& clock_;
+  crypto::RandomSource& random_;
+  LedgerOptions options_;
+  keys::KeyProvider& provider_;
+  keys::KeyRing ring_;
+  KnownSecretStore known_;
+  std::unique_ptr<PartitionState> state_;
+  std::unique_ptr<Sequencer> sequencer_;
+  mutable std::shared_mutex mutex_;  // guards the two maps
+  std::unordered_map<std::string, WorkspaceNumber> numbers_;
+  std::unordered_map<WorkspaceNumber, std::unique_ptr<Desk>, WorkspaceNumberHash> desks_;
+  std::thread thread_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> acceptClock_{false};
+  std::mutex inspectMutex_;
+  std::condition_variable inspected_;
+  std::deque<std::function<void()>> inspections_;
+};
+
+}  // namespace counterfoil::write

@@ -1,0 +1,128 @@
+#include "ledger/write/partition_state.h"
+
+#include <algorithm>
+
+#include "ledger/core/encoding.h"
+#include "ledger/core/ruling.h"
+
+namespace counterfoil::write {
+namespace {
+
+[[noreturn]] void damaged(const log::ValidRecord& record, const char* what) {
+  throw Fault(ErrorCode::logDamaged,
+              std::string(what) + " (position " + std::to_string(record.position.value) + ", workspace " + std::to_string(record.workspace.value) +
+                  ", seq " + std::to_string(record.seq.value) + ")",
+              "stop, keep the files as they are, run `counterfoil verify`, and restore the log from a copy that verifies");
+}
+
+}  // namespace
+
+PartitionState::PartitionState(keys::KeyRing& ring, KnownSecretStore& known, std::size_t windowEntriesMax)
+    : ring_(ring), known_(known), window_(windowEntriesMax) {}
+
+WorkspaceState& PartitionState::workspace(WorkspaceNumber number) {
+  auto& state = workspaces_[number];
+  if (!state) state = std::make_unique<WorkspaceState>(number, *this);
+  return *state;
+}
+
+const WorkspaceState* PartitionState::findWorkspace(WorkspaceNumber number) const {
+  const auto found = workspaces_.find(number);
+  return found == workspaces_.end() ? nullptr : found->second.get();
+}
+
+std::vector<WorkspaceNumber> PartitionState::workspaces() const {
+  std::vector<WorkspaceNumber> numbers;
+  for (const auto& [number, state] : workspaces_) numbers.push_back(number);
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+void PartitionState::armTimer(WorkspaceNumber workspace, LeaseSlot slot, std::uint32_t stamp, Timestamp time) {
+  timers_.arm({time, workspace, slot, stamp});
+}
+
+void PartitionState::secretSeen(WorkspaceNumber workspace, std::uint32_t generation, const FingerprintTag& tag) {
+  known_.add(workspace, generation, tag);
+}
+
+Answer PartitionState::fold(WorkspaceState& state, const EntryView& view, const LeafHash& leaf, const crypto::Digest& requestDigest) {
+  state.apply(view, leaf);
+  lastRecordedAt_ = std::max(lastRecordedAt_, view.recordedAt);
+  Answer answer = answerOf(view, leaf, state);
+  if (view.known && view.kind() == Kind::leaseIssued && answer.lease) {
+    // A grant that carried its secret is two entries of one command: the first one's answer shows the lease after both.
+    const Lease* lease = state.findLease(answer.lease->id);
+    if (!lease->reported && view.id == derivedId(lease->grantEntry, lease->id, 1)) {
+      const WindowEntry* first = window_.find(lease->grantEntry);
+      if (first != nullptr) {
+        Answer amended = first->answer;
+        amended.lease = answer.lease;
+        window_.amend(lease->grantEntry, amended);
+      }
+    }
+  }
+  if (requestDigest != crypto::Digest{} && isUuidV7(view.id)) window_.add(view.id, {state.number(), requestDigest, answer});
+  return answer;
+}
+
+std::optional<EntryId> PartitionState::applyRecord(const log::ValidRecord& record) {
+  if (record.kind == log::RecordKind::keys) {
+    if (!keys::openKeysRecord(*ring_.workspace(record.workspace), record.value)) damaged(record, "a record of keys is damaged");
+    return std::nullopt;
+  }
+  if (record.kind != log::RecordKind::entry) return std::nullopt;
+  WorkspaceState& state = workspace(record.workspace);
+  switch (keys::openRecord(*ring_.workspace(record.workspace), record.seq, record.leaf, record.value, opened_)) {
+    case keys::OpenOutcome::withheld: state.applyWithheld(record.seq, record.leaf); return std::nullopt;
+    case keys::OpenOutcome::damaged: damaged(record, "a record does not open: its content was changed");
+    case keys::OpenOutcome::opened: break;
+  }
+  if (leafHash(opened_.entry) != record.leaf) damaged(record, "an entry does not match its leaf hash");
+  EntryView view;
+  arena_.reset();
+  if (const char* problem = readEntry(opened_.entry, Strictness::lenient, arena_, view)) damaged(record, problem);
+  if (view.workspace != record.workspace || view.seq != record.seq || view.previous != record.previous) {
+    damaged(record, "an entry contradicts its record's header");
+  }
+  fold(state, view, record.leaf, opened_.requestDigest);
+  return view.id;
+}
+
+Answer PartitionState::applyEntry(const Entry& entry, const crypto::Digest& requestDigest) {
+  EntryView view;
+  arena_.reset();
+  // Read back through the reader everyone uses: what it would refuse must never reach the log.
+  if (const char* problem = readEntry(entry.bytes(), Strictness::strict, arena_, view)) {
+    throw Fault(ErrorCode::internal, std::string("an entry would not be readable: ") + problem);
+  }
+  return fold(workspace(entry.workspace()), view, entry.leaf(), requestDigest);
+}
+
+void PartitionState::touch(WorkspaceState& state) {
+  if (!batch_.insert(&state).second) return;
+  touched_.insert(&state);
+  state.mark();
+}
+
+BatchMark PartitionState::endBatch() {
+  BatchMark mark;
+  mark.window = window_.mark();
+  for (WorkspaceState* state : batch_) mark.workspaces.emplace_back(state, state->mark());
+  batch_.clear();
+  return mark;
+}
+
+void PartitionState::commit(const BatchMark& mark) {
+  window_.commitTo(mark.window);
+  for (const auto& [state, place] : mark.workspaces) state->commitTo(place);
+}
+
+void PartitionState::rollback() {
+  for (WorkspaceState* state : touched_) state->rollback();
+  window_.rollback();
+  touched_.clear();
+  batch_.clear();
+}
+
+}  // namespace counterfoil::write

@@ -1,0 +1,12 @@
+#include "ledger/write/request.h"
+
+namespace counterfoil::write {
+
+bool Request::urgent() const {
+  if (command) return command->kind() == CommandKind::leaseRevoke || command->kind() == CommandKind::revokeAll;
+  return event->kind() == Kind::leaseRevoked || event->kind() == Kind::leaseRevocationReported;
+}
+
+std::string_view Request::name() const { return command ? commandName(command->kind()) : kindName(event->kind()); }
+
+}  // namespace counterfoil::write

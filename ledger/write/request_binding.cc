@@ -1,0 +1,23 @@
+#include "ledger/write/request_binding.h"
+
+#include "ledger/core/codec.h"
+#include "ledger/core/encoding.h"
+
+namespace counterfoil::write {
+
+std::string requestBinding(const RedactedCommand& command, RedactionKeys& keys) {
+  if (command.kind() != CommandKind::leaseRequest && command.kind() != CommandKind::approvalRequest) return {};
+  Arena arena;
+  const StructTable& table = *schemaTables().commands[static_cast<std::size_t>(CommandKind::leaseRequest)].body;
+  StructValue bound = makeStruct(arena, table);
+  const StructValue& body = command.body();
+  bound.setNumber(Field::credential, body.number(Field::credential));
+  bound.setNumber(Field::ttlSeconds, body.number(Field::ttlSeconds));
+  bound.setTexts(arena, Field::scope, body.texts(Field::scope));
+  bound.setTexts(arena, Field::resources, body.texts(Field::resources));
+  setPrincipal(arena, bound, Field::grantee, principalOf(body, Field::grantee));
+  KeyId used;
+  return toHex(keys.keyedDigest({encodeCanonical(bound)}, used));
+}
+
+}  // namespace counterfoil::write

@@ -1,0 +1,259 @@
+#include "ledger/write/sequencer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <unordered_set>
+
+#include "ledger/core/encoding.h"
+#include "ledger/core/limits.h"
+#include "ledger/core/ruling.h"
+
+namespace counterfoil::write {
+namespace {
+
+constexpr std::int64_t kRetryAfter = kNanosecondsPerSecond;
+
+bool isFatal(ErrorCode code) { return code == ErrorCode::logDamaged || code == ErrorCode::logTruncated || code == ErrorCode::keyDamaged; }
+
+Fault indeterminate() {
+  return Fault(ErrorCode::indeterminate, "the log did not say whether the entry was recorded",
+               "ask again with the same id: the answer will be that of the first request if it was");
+}
+
+}  // namespace
+
+Sequencer::Sequencer(log::EventLog& eventLog, PartitionId partition, PartitionState& state, keys::KeyRing& ring, const Clock& clock,
+                     crypto::RandomSource& random, const SequencerOptions& options)
+    : log_(eventLog), partition_(partition), state_(state), ring_(ring), clock_(clock), random_(random), options_(options), intake_(options.intakeBytesMax) {
+  intake_.onPush([this] { wake(); });
+}
+
+Sequencer::~Sequencer() {
+  writer_.reset();  // waits for what is in flight
+  handleResults();
+  failAll(Fault(ErrorCode::notReady, "the ledger is stopping", "ask again with the same id"));
+}
+
+void Sequencer::submit(Request request) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (status_.fault) {
+      const Fault fault = *status_.fault;
+      request.done(nullptr, &fault);
+      return;
+    }
+  }
+  if (!intake_.push(request, clock_.wall())) {
+    const Fault fault(ErrorCode::intakeFull, "too much is waiting to be recorded", "ask again with the same id after a short pause");
+    request.done(nullptr, &fault);
+  }
+}
+
+void Sequencer::start() {
+  takeOver(nullptr);
+  ledgerClock_.emplace(clock_, state_.lastRecordedAt(), options_.clockAccepted);
+  const std::lock_guard lock(mutex_);
+  status_.ready = true;
+}
+
+void Sequencer::takeOver(std::vector<EntryId>* landed) {
+  writer_.reset();
+  handleResults();
+  writer_ = log_.takeOver(partition_, state_.durable(), [&](log::ValidRecord& record) {
+    const auto id = state_.applyRecord(record);
+    if (landed != nullptr && id) landed->push_back(*id);
+  });
+  for (const WorkspaceNumber number : state_.workspaces()) {
+    // Records were folded as they are durable: nothing of them is ever undone.
+    WorkspaceState& workspace = state_.workspace(number);
+    workspace.commitTo(workspace.mark());
+  }
+  state_.window().commitTo(state_.window().mark());
+  unfinished_ = true;
+}
+
+bool Sequencer::step() {
+  handleResults();
+  if (!writer_) {
+    tryAgain();
+    if (!writer_) return false;
+  }
+  if (outstanding_ >= writer_->depth()) return false;
+  const auto now = ledgerClock_->now();
+  if (!now) {
+    for (Request& request : intake_.take(options_.batchRequestsMax, options_.batchBytesMax)) {
+      const Fault fault(ErrorCode::clockBehind, "the clock is more than 5 seconds behind the last entry", "correct the clock, then ask again with the same id");
+      request.done(nullptr, &fault);
+    }
+    return false;
+  }
+  buildBatch(*now);
+  return !intake_.empty();
+}
+
+bool Sequencer::idle() {
+  handleResults();
+  return outstanding_ == 0 && intake_.empty() && untilDue(1) > 0;
+}
+
+std::int64_t Sequencer::untilDue(std::int64_t most) {
+  if (!writer_ || !ledgerClock_) return std::min(most, kRetryAfter);
+  for (WorkspaceState* workspace : state_.touched()) {
+    if (workspace->hasOwed()) return 0;
+  }
+  if (ledgerClock_->paused()) return most;
+  while (!state_.timers().empty()) {
+    const Timer& timer = state_.timers().next();
+    const WorkspaceState* workspace = state_.findWorkspace(timer.workspace);
+    if (workspace == nullptr || !workspace->timerCounts(timer.slot, timer.stamp)) {
+      state_.timers().pop();
+      continue;
+    }
+    const auto now = ledgerClock_->now();
+    if (!now) return most;
+    return std::clamp<std::int64_t>(timer.time.nanoseconds - now->nanoseconds, 0, most);
+  }
+  return most;
+}
+
+void Sequencer::waitForWork(std::int64_t nanoseconds) {
+  std::unique_lock lock(mutex_);
+  work_.wait_for(lock, std::chrono::nanoseconds(nanoseconds), [&] { return woken_ || !results_.empty(); });
+  woken_ = false;
+}
+
+void Sequencer::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+  }
+  work_.notify_one();
+}
+
+void Sequencer::acceptClock() {
+  if (ledgerClock_) ledgerClock_->accept();
+}
+
+SequencerStatus Sequencer::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+Timestamp Sequencer::approximateTime() const {
+  const std::lock_guard lock(mutex_);
+  return lastTime_.nanoseconds == 0 ? clock_.wall() : lastTime_;
+}
+
+// ---- results ----
+
+void Sequencer::handleResults() {
+  for (;;) {
+    std::deque<Result> results;
+    {
+      const std::lock_guard lock(mutex_);
+      results.swap(results_);
+    }
+    if (results.empty()) return;
+    std::vector<std::unique_ptr<Batch>> failed;
+    std::optional<log::AppendResult> why;
+    for (Result& result : results) {
+      --outstanding_;
+      if (result.outcome.outcome == log::AppendOutcome::appended && !why) {
+        settle(*result.batch);
+        continue;
+      }
+      if (!why) why = result.outcome;
+      failed.push_back(std::move(result.batch));
+    }
+    if (why) recover(std::move(failed), *why);
+  }
+}
+
+void Sequencer::settle(Batch& batch) {
+  // Callers were answered on the log's thread; here the state catches up.
+  log::FoldState& durable = state_.durable();
+  durable.next.value += batch.records.size();
+  durable.pseq += batch.records.size();
+  for (const auto& [workspace, seq, leaf] : batch.entries) durable.heads[workspace] = {seq.value + 1, leaf};
+  state_.commit(batch.mark);
+  for (auto& [workspaceKeys, ids] : batch.keys) workspaceKeys->settle(ids);
+  for (const auto& [id, number] : batch.created) {
+    if (created_) created_(id, number);
+  }
+}
+
+void Sequencer::recover(std::vector<std::unique_ptr<Batch>> failed, const log::AppendResult& why) {
+  // The writer may still report batches behind the failed one; its destructor waits for them.
+  writer_.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    for (Result& result : results_) {
+      --outstanding_;
+      failed.push_back(std::move(result.batch));
+    }
+    results_.clear();
+  }
+  state_.rollback();
+  ring_.dropPending();
+  std::vector<EntryId> landed;
+  std::optional<Fault> unreadable;
+  try {
+    takeOver(&landed);
+  } catch (const Fault& fault) {
+    unreadable = fault;
+  }
+  const std::unordered_set<EntryId, IdHash<EntryId>> found(landed.begin(), landed.end());
+  const bool known = !unreadable || why.outcome == log::AppendOutcome::rejected;
+  for (const auto& batch : failed) {
+    for (Waiting& waiting : batch->waiting) {
+      if (waiting.recorded && found.contains(waiting.id)) {
+        waiting.done(&waiting.answer, nullptr);
+        continue;
+      }
+      const Fault fault = !known ? indeterminate() : why.fault.value_or(Fault(ErrorCode::logUnavailable, "the log refused the entry", "ask again with the same id"));
+      waiting.done(nullptr, &fault);
+    }
+  }
+  if (!unreadable) return;
+  const std::lock_guard lock(mutex_);
+  status_.ready = false;
+  status_.fault = *unreadable;
+  status_.fatal = isFatal(unreadable->code());
+  retryAt_ = clock_.monotonicNanoseconds() + kRetryAfter;
+}
+
+void Sequencer::tryAgain() {
+  std::optional<Fault> fault;
+  {
+    const std::lock_guard lock(mutex_);
+    if (status_.fatal) {
+      fault = status_.fault;
+    } else if (clock_.monotonicNanoseconds() < retryAt_) {
+      return;
+    }
+  }
+  if (!fault) {
+    try {
+      takeOver(nullptr);
+      const std::lock_guard lock(mutex_);
+      status_.fault.reset();
+      status_.ready = true;
+      return;
+    } catch (const Fault& again) {
+      fault = again;
+      const std::lock_guard lock(mutex_);
+      status_.fault = again;
+      status_.fatal = isFatal(again.code());
+      retryAt_ = clock_.monotonicNanoseconds() + kRetryAfter;
+    }
+  }
+  failAll(*fault);
+}
+
+void Sequencer::failAll(const Fault& fault) {
+  while (!intake_.empty()) {
+    for (Request& request : intake_.take(options_.batchRequestsMax, options_.batchBytesMax)) request.done(nullptr, &fault);
+  }
+}
+
+}  // namespace counterfoil::write

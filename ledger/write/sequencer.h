@@ -1,0 +1,141 @@
+// The one writer of a partition: decides, chains, seals, appends, applies and answers, in batches.
+//
+// The order of effects is the design (what a crash after each leaves, and who repairs it):
+//   1. decide, chain and apply to the speculative state      - a crash loses nothing: nothing was promised
+//   2. seal, hand the batch to the log                       - what landed is found and folded by takeOver() at the next start
+//   3. the log reports the batch durable                     - the same; a repeat of a request gets the answer from the window
+//   4. answer the callers, commit the state, settle new keys - nothing is left to repair
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "ledger/core/clock.h"
+#include "ledger/crypto/random.h"
+#include "ledger/write/intake.h"
+#include "ledger/write/ledger_clock.h"
+#include "ledger/write/partition_state.h"
+
+namespace counterfoil::write {
+
+struct SequencerOptions {
+  std::size_t intakeBytesMax = 64 * 1024 * 1024;
+  std::size_t batchRequestsMax = 1'000;
+  std::size_t batchBytesMax = 4 * 1024 * 1024;
+  std::size_t duePerBatchMax = 5'000;
+  std::size_t windowEntriesMax = 1'000'000;
+  bool clockAccepted = false;
+};
+
+// How the sequencer stands, for readiness and metrics.
+struct SequencerStatus {
+  bool ready = false;
+  std::optional<Fault> fault;  // why not
+  bool fatal = false;          // it will not try again
+  bool clockPaused = false;
+  std::uint64_t liveLeases = 0;
+};
+
+class Sequencer {
+ public:
+  // All must outlive the sequencer. Restores nothing itself: `state` may come from a snapshot.
+  Sequencer(log::EventLog& eventLog, PartitionId partition, PartitionState& state, keys::KeyRing& ring, const Clock& clock,
+            crypto::RandomSource& random, const SequencerOptions& options);
+  // Waits for what is in flight; pending requests are answered with not_ready.
+  ~Sequencer();
+
+  // Any thread. Takes the request over; `done` is called once, later or at once (intake_full, not_ready).
+  void submit(Request request);
+
+  // ---- the owner's thread ----
+  // Becomes the writer: reads what is new and claims the partition. Throws what EventLog::takeOver throws.
+  void start();
+  // Handles results, due leases and waiting requests once. True if there may be more to do right away.
+  bool step();
+  // Nothing is queued, in flight or due.
+  bool idle();
+  // Nanoseconds until the next lease falls due, at most `most`.
+  std::int64_t untilDue(std::int64_t most);
+  // Waits for work, at most so long (real time).
+  void waitForWork(std::int64_t nanoseconds);
+  // Wakes waitForWork().
+  void wake();
+  void acceptClock();
+  SequencerStatus status() const;
+  // The ledger's time as of the last batch, or the wall clock before that; for ids of callers that give none. Any thread.
+  Timestamp approximateTime() const;
+  PartitionState& state() { return state_; }
+  // Called on the owner's thread after each commit with the workspaces created in it.
+  void onWorkspaceCreated(std::function<void(const std::string&, WorkspaceNumber)> created) { created_ = std::move(created); }
+
+ private:
+  // A caller to be answered when the batch is durable.
+  struct Waiting {
+    Completion done;
+    Answer answer;
+    EntryId id;       // of the entry that answers; zero if none was needed
+    bool recorded = false;
+  };
+  struct Batch {
+    std::vector<log::NewRecord> records;
+    std::vector<Waiting> waiting;
+    std::vector<std::pair<std::shared_ptr<keys::WorkspaceKeys>, std::vector<KeyId>>> keys;
+    std::vector<std::pair<std::string, WorkspaceNumber>> created;
+    BatchMark mark;
+    std::vector<std::tuple<WorkspaceNumber, Sequence, LeafHash>> entries;
+    std::size_t bytes = 0;
+  };
+  struct Result {
+    std::unique_ptr<Batch> batch;
+    log::AppendResult outcome;
+  };
+
+  void handleResults();
+  void settle(Batch& batch);
+  void recover(std::vector<std::unique_ptr<Batch>> failed, const log::AppendResult& why);
+  void takeOver(std::vector<EntryId>* landed);
+  void tryAgain();
+  void buildBatch(Timestamp now);
+  void addDue(Batch& batch, Timestamp now);
+  void addRequest(Batch& batch, Request request, Timestamp now);
+  bool answerRepeat(Batch& batch, Request& request, Timestamp now);
+  void createWorkspace(Batch& batch, Request& request, Timestamp now);
+  void finishCreations(Batch& batch, Timestamp now);
+  void recordJump(Batch& batch, Timestamp now);
+  void recordOverloads(Batch& batch, Timestamp now);
+  // Chains and applies the events of one request; the first one's answer. All or, by Fault, none.
+  Answer record(Batch& batch, WorkspaceState& workspace, std::vector<RedactedEvent> events, Timestamp now, bool underWindow);
+  void append(std::unique_ptr<Batch> batch);
+  void failAll(const Fault& fault);
+
+  log::EventLog& log_;
+  PartitionId partition_;
+  PartitionState& state_;
+  keys::KeyRing& ring_;
+  const Clock& clock_;
+  crypto::RandomSource& random_;
+  SequencerOptions options_;
+  Intake intake_;
+  std::optional<LedgerClock> ledgerClock_;
+  std::unique_ptr<log::PartitionWriter> writer_;
+  std::size_t outstanding_ = 0;
+  std::int64_t retryAt_ = 0;  // monotonic
+  std::size_t creationsSeen_ = 0;  // workspaces known to have their seq 0
+  bool unfinished_ = true;         // after start and recovery: look again
+  std::function<void(const std::string&, WorkspaceNumber)> created_;
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable work_;
+  bool woken_ = false;
+  std::deque<Result> results_;
+  SequencerStatus status_;
+  Timestamp lastTime_;  // zero unless the clock is paused
+};
+
+}  // namespace counterfoil::write

@@ -1,0 +1,295 @@
+// Building one batch: what is due, then what was asked.
+#include <algorithm>
+
+#include "ledger/core/encoding.h"
+#include "ledger/core/limits.h"
+#include "ledger/core/ruling.h"
+#include "ledger/write/sequencer.h"
+
+namespace counterfoil::write {
+namespace {
+
+// An id for entries that only time or the ledger itself causes.
+EntryId freshId(Timestamp now, crypto::RandomSource& random) { return makeUuidV7(now, random.bytes<10>()); }
+
+}  // namespace
+
+void Sequencer::buildBatch(Timestamp now) {
+  auto batch = std::make_unique<Batch>();
+  recordJump(*batch, now);
+  recordOverloads(*batch, now);
+  finishCreations(*batch, now);
+  addDue(*batch, now);
+  for (Request& request : intake_.take(options_.batchRequestsMax, options_.batchBytesMax)) addRequest(*batch, std::move(request), now);
+  batch->mark = state_.endBatch();
+  if (!batch->records.empty()) {
+    append(std::move(batch));
+    return;
+  }
+  // Repeats and first ends only: they are durable as soon as everything before them is.
+  if (batch->waiting.empty()) return;
+  if (outstanding_ == 0) {
+    for (Waiting& waiting : batch->waiting) waiting.done(&waiting.answer, nullptr);
+    return;
+  }
+  append(std::move(batch));
+}
+
+void Sequencer::append(std::unique_ptr<Batch> batch) {
+  ++outstanding_;
+  // The records are moved out; their number is what settle() needs.
+  std::vector<log::NewRecord> records;
+  records.swap(batch->records);
+  batch->records.resize(records.size());
+  auto shared = std::make_shared<std::unique_ptr<Batch>>(std::move(batch));
+  writer_->append(std::move(records), [this, shared](const log::AppendResult& outcome) {
+    if (outcome.outcome == log::AppendOutcome::appended) {
+      for (Waiting& waiting : (*shared)->waiting) waiting.done(&waiting.answer, nullptr);
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      results_.push_back({std::move(*shared), outcome});
+    }
+    work_.notify_one();
+  });
+}
+
+Answer Sequencer::record(Batch& batch, WorkspaceState& workspace, std::vector<RedactedEvent> events, Timestamp now, bool underWindow) {
+  const auto workspaceKeys = ring_.workspace(workspace.number());
+  ChainHead head = workspace.head();
+  std::vector<Entry> entries;
+  entries.reserve(events.size());
+  for (RedactedEvent& event : events) entries.push_back(chain(std::move(event), workspace.number(), now, random_.bytes<16>(), head));
+  // Nothing has changed so far; from here on nothing may fail but for defects.
+  state_.touch(workspace);
+  Answer answer;
+  for (std::size_t index = 0; index < entries.size(); ++index) {
+    const Entry& entry = entries[index];
+    const Answer each = state_.applyEntry(entry, underWindow && index == 0 ? entry.redaction().requestDigest : crypto::Digest{});
+    if (index == 0) {
+      answer = each;
+    } else if (each.lease) {
+      answer.lease = each.lease;
+    }
+    const auto logKey = workspaceKeys->logKey(entry.recordedAt());
+    std::vector<KeyId> used = entry.redaction().keysUsed;
+    used.push_back(logKey->id);
+    // The key of snapshots must be in the log before a snapshot is sealed with it.
+    if (entry.seq().value == 0) used.push_back(workspaceKeys->stateKey()->id);
+    std::vector<keys::WrappedKey> newKeys = workspaceKeys->carry(used);
+    if (!newKeys.empty()) {
+      std::vector<KeyId> ids;
+      for (const keys::WrappedKey& key : newKeys) ids.push_back(key.keyId);
+      batch.keys.emplace_back(workspaceKeys, std::move(ids));
+    }
+    log::NewRecord record;
+    record.kind = log::RecordKind::entry;
+    record.workspace = entry.workspace();
+    record.seq = entry.seq();
+    record.previous = entry.previous();
+    record.leaf = entry.leaf();
+    record.value = keys::sealRecord(entry, *logKey, newKeys, random_.bytes<crypto::kAeadNonceSize>());
+    batch.bytes += record.value.size();
+    batch.entries.emplace_back(entry.workspace(), entry.seq(), entry.leaf());
+    batch.records.push_back(std::move(record));
+  }
+  return answer;
+}
+
+// ---- what is due ----
+
+void Sequencer::addDue(Batch& batch, Timestamp now) {
+  std::size_t left = options_.duePerBatchMax;
+  const auto recordOwed = [&](WorkspaceState& workspace) {
+    while (left > 0 && workspace.hasOwed()) {
+      std::vector<RedactedEvent> events;
+      events.push_back(owedEnd(workspace));
+      record(batch, workspace, std::move(events), now, false);
+      --left;
+    }
+  };
+  const auto recordDue = [&](WorkspaceState& workspace, LeaseSlot slot) {
+    auto event = dueEnd(workspace, slot, now);
+    if (!event) return;
+    std::vector<RedactedEvent> events;
+    events.push_back(std::move(*event));
+    record(batch, workspace, std::move(events), now, false);
+    --left;
+  };
+  std::vector<WorkspaceState*> changed;
+  for (const WorkspaceNumber number : state_.workspaces()) {
+    WorkspaceState& workspace = state_.workspace(number);
+    if (workspace.hasOwed()) changed.push_back(&workspace);
+  }
+  for (WorkspaceState* workspace : changed) recordOwed(*workspace);
+  if (ledgerClock_->paused()) return;
+  while (left > 0 && !state_.timers().empty() && state_.timers().next().time <= now) {
+    const Timer timer = state_.timers().pop();
+    WorkspaceState& workspace = state_.workspace(timer.workspace);
+    if (!workspace.timerCounts(timer.slot, timer.stamp)) continue;
+    const Lease& lease = workspace.lease(timer.slot);
+    if (lease.reported) continue;  // ends by its producer's watermark, below
+    recordDue(workspace, timer.slot);
+    recordOwed(workspace);
+  }
+  std::vector<LeaseSlot> due;
+  for (const WorkspaceNumber number : state_.workspaces()) {
+    if (left == 0) break;
+    WorkspaceState& workspace = state_.workspace(number);
+    due.clear();
+    workspace.collectReportedDue(now, left, due);
+    for (const LeaseSlot slot : due) recordDue(workspace, slot);
+  }
+}
+
+void Sequencer::recordJump(Batch& batch, Timestamp now) {
+  const auto jump = ledgerClock_->takeJump();
+  if (jump) {
+    RedactedEvent event = RedactedEvent::ofLedger(Kind::clockJumped, freshId(now, random_));
+    event.body().setTime(Field::from, jump->from);
+    event.body().setTime(Field::to, jump->to);
+    event.body().setFlag(Field::paused, jump->paused);
+    event.body().setFlag(Field::accepted, !jump->paused);
+    std::vector<RedactedEvent> events;
+    events.push_back(std::move(event));
+    record(batch, state_.workspace(kSystemWorkspace), std::move(events), now, false);
+  }
+  const std::lock_guard lock(mutex_);
+  status_.clockPaused = ledgerClock_->paused();
+  lastTime_ = status_.clockPaused ? now : Timestamp{};
+}
+
+void Sequencer::recordOverloads(Batch& batch, Timestamp now) {
+  for (const Overload& overload : intake_.takeOverloads()) {
+    RedactedEvent event = RedactedEvent::ofLedger(Kind::intakeOverloaded, freshId(now, random_));
+    Arena& arena = event.arena();
+    event.body().setTime(Field::from, overload.from);
+    event.body().setTime(Field::to, overload.to);
+    std::vector<StructValue> counts;
+    const StructTable& table = *event.body().table->find(Field::refused)->structure;
+    for (const auto& [name, count] : overload.refused) {
+      StructValue item = makeStruct(arena, table);
+      item.setText(arena, Field::name, name);
+      item.setNumber(Field::count, count);
+      counts.push_back(item);
+    }
+    event.body().setStructures(arena, Field::refused, counts);
+    std::vector<RedactedEvent> events;
+    events.push_back(std::move(event));
+    record(batch, state_.workspace(overload.workspace), std::move(events), now, false);
+  }
+}
+
+// ---- what was asked ----
+
+bool Sequencer::answerRepeat(Batch& batch, Request& request, Timestamp now) {
+  const WindowEntry* first = state_.window().find(request.id());
+  if (first != nullptr) {
+    if (first->workspace != request.workspace || first->requestDigest != request.redaction().requestDigest) {
+      throw Fault(ErrorCode::idempotencyConflict, "another request had this id", "use a fresh UUIDv7 for each request, and the same one for its repeats", "/id");
+    }
+    Waiting waiting{std::move(request.done), first->answer, request.id(), true};
+    waiting.answer.replayed = true;
+    batch.waiting.push_back(std::move(waiting));
+    return true;
+  }
+  const Timestamp time = uuidV7Time(request.id());
+  if (time <= state_.window().floor(now)) {
+    throw Fault(ErrorCode::idTooOld, "the time inside the id is older than repeats are remembered for", "make a fresh UUIDv7; if this repeats an old request, look the entry up by its id first", "/id");
+  }
+  if (time.nanoseconds > now.nanoseconds + limits::kIdAheadSeconds * kNanosecondsPerSecond) {
+    throw Fault(ErrorCode::invalidValue, "the time inside the id is more than 60 seconds ahead of the ledger's clock", "check the caller's clock", "/id");
+  }
+  return false;
+}
+
+void Sequencer::addRequest(Batch& batch, Request request, Timestamp now) {
+  try {
+    const bool underWindow = request.kind == RequestKind::command || request.kind == RequestKind::fact;
+    if (underWindow && answerRepeat(batch, request, now)) return;
+    const auto workspaceKeys = ring_.workspace(request.workspace);
+    for (const KeyId& id : request.redaction().keysUsed) {
+      if (!workspaceKeys->usable(id)) throw Fault(ErrorCode::logUnavailable, "the log refused an entry that this one depends on", "ask again with the same id");
+    }
+    if (request.command && request.command->kind() == CommandKind::workspaceCreate) {
+      createWorkspace(batch, request, now);
+      return;
+    }
+    WorkspaceState& workspace = state_.workspace(request.workspace);
+    if (workspace.head().size() == 0 && workspace.number() != kSystemWorkspace) {
+      throw Fault(ErrorCode::noSuchItem, "there is no such workspace", "`workspace list` shows them");
+    }
+    const EntryId id = request.id();
+    std::vector<RedactedEvent> events;
+    Ruling ruling;
+    if (request.command) {
+      const std::string grantee(request.command->granteeForPolicy());
+      RulingContext context;
+      context.recordedAt = std::max(now, workspace.head().lastRecordedAt);
+      context.granteeId = grantee;
+      context.requestBinding = request.requestBinding;
+      ruling = rule(workspace, std::move(*request.command), context);
+      events = std::move(ruling.entries);
+    } else if (request.kind == RequestKind::ledgerEvent) {
+      events.push_back(std::move(*request.event));
+    } else {
+      events.push_back(completeFact(workspace, std::move(*request.event), now));
+    }
+    Answer answer;
+    const bool recorded = !events.empty();
+    if (recorded) {
+      answer = record(batch, workspace, std::move(events), now, underWindow);
+    } else {
+      const Lease* lease = workspace.findLease(ruling.leaseId);
+      if (lease != nullptr) answer.lease = summaryOf(*lease);
+    }
+    batch.waiting.push_back({std::move(request.done), std::move(answer), id, recorded});
+  } catch (const Fault& fault) {
+    request.done(nullptr, &fault);
+  }
+}
+
+void Sequencer::createWorkspace(Batch& batch, Request& request, Timestamp now) {
+  WorkspaceState& system = state_.workspace(kSystemWorkspace);
+  const std::string id(request.command->body().text(Field::workspaceId));
+  if (id == "_system" || system.allocated().contains(id)) {
+    throw Fault(ErrorCode::alreadyExists, "a workspace of this id exists", "choose another id; ids are never given twice", "/id");
+  }
+  const EntryId entryId = request.id();
+  const std::uint64_t number = system.nextNumber();
+  RedactedEvent event = RedactedEvent::ofLedger(Kind::workspaceCreated, entryId);
+  Arena& arena = event.arena();
+  event.common().setText(arena, Field::source, "api");
+  setPrincipal(arena, event.common(), Field::actor, principalOf(request.command->common(), Field::actor));
+  event.body().setText(arena, Field::workspaceId, id);
+  event.body().setNumber(Field::number, number);
+  event.body().setText(arena, Field::region, request.command->body().text(Field::region));
+  event.redaction() = request.command->redaction();
+  std::vector<RedactedEvent> events;
+  events.push_back(std::move(event));
+  Answer answer = record(batch, system, std::move(events), now, true);
+  finishCreations(batch, now);
+  answer.workspaceNumber = number;
+  batch.waiting.push_back({std::move(request.done), std::move(answer), entryId, true});
+}
+
+void Sequencer::finishCreations(Batch& batch, Timestamp now) {
+  // A number that was allocated but whose chain has no seq 0 yet: creation is two entries, and a crash may have come between them.
+  const WorkspaceState& system = state_.workspace(kSystemWorkspace);
+  if (creationsSeen_ == system.allocated().size() && !unfinished_) return;
+  for (const auto& [id, number] : system.allocated()) {
+    WorkspaceState& workspace = state_.workspace({number});
+    if (workspace.head().size() != 0) continue;
+    RedactedEvent event = RedactedEvent::ofLedger(Kind::workspaceCreated, derivedId(EntryId{}, id, 1));
+    event.body().setText(event.arena(), Field::workspaceId, id);
+    event.body().setNumber(Field::number, number);
+    std::vector<RedactedEvent> events;
+    events.push_back(std::move(event));
+    record(batch, workspace, std::move(events), now, false);
+    batch.created.emplace_back(id, workspace.number());
+  }
+  creationsSeen_ = system.allocated().size();
+  unfinished_ = false;
+}
+
+}  // namespace counterfoil::write
