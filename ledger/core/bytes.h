@@ -1,6 +1,7 @@
 // A small length-checked binary form for the ledger's own caches (snapshots, fold states): little-endian varints and counted bytes.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -34,7 +35,8 @@ class ByteWriter {
   std::vector<std::uint8_t>& out_;
 };
 
-// Every read past the end, and every overlong number, makes the reader fail for good; values read then are zero or empty.
+// Every read past the end, and every number longer than the writer writes it, makes the reader fail for good; values read then are zero or
+// empty.
 class ByteReader {
  public:
   explicit ByteReader(crypto::Bytes bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
@@ -43,7 +45,7 @@ class ByteReader {
     for (unsigned shift = 0; shift < 64; shift += 7) {
       if (at_ == end_) return fail();
       const std::uint8_t byte = *at_++;
-      if (shift == 63 && byte > 1) return fail();
+      if ((shift == 63 && byte > 1) || (shift > 0 && byte == 0)) return fail();
       value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
       if ((byte & 0x80) == 0) return value;
     }

@@ -61,6 +61,13 @@ class JsonReader {
   enum class Member : std::uint8_t { field, id, kind };
   static constexpr std::size_t kNameBytesMax = 64;
 
+  static bool isSecret(const FieldTable& field);
+  // The largest value of a field that is a number.
+  static std::uint64_t numberMax(FieldType type);
+  // The member of a secret's object, and back; none and "" for each other.
+  static std::string_view nameOf(SecretForm form);
+  static SecretForm formOf(std::string_view name);
+
   bool failed() const { return fault_.has_value(); }
   void fail(ErrorCode code, std::string detail, std::string hint = {}) { failAt(path(), code, std::move(detail), std::move(hint)); }
   void failAt(std::string path, ErrorCode code, std::string detail, std::string hint);

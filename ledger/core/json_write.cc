@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -14,17 +16,12 @@ constexpr std::string_view kHexDigits = "0123456789abcdef";
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 
 void appendHex(crypto::Bytes bytes, std::string& out) {
+  std::size_t at = out.size();
+  out.resize(at + bytes.size() * 2);
   for (const std::uint8_t byte : bytes) {
-    out += kHexDigits[byte >> 4];
-    out += kHexDigits[byte & 15];
+    out[at++] = kHexDigits[byte >> 4];
+    out[at++] = kHexDigits[byte & 15];
   }
-}
-
-std::string hexOf(crypto::Bytes bytes) {
-  std::string result;
-  result.reserve(bytes.size() * 2);
-  appendHex(bytes, result);
-  return result;
 }
 
 crypto::Bytes bytesOf(std::string_view data) {
@@ -77,15 +74,43 @@ bool needsEscape(char c) {
   return static_cast<std::uint8_t>(c) < 0x20 || c == '"' || c == '\\' || c == 0x7f;
 }
 
+// True if one of the eight bytes needs an escape. Bytes are compared side by side: (x - ones) & ~x has a high bit iff a byte of x is zero.
+bool anyNeedsEscape(std::uint64_t eight) {
+  constexpr std::uint64_t kOnes = 0x0101'0101'0101'0101;
+  constexpr std::uint64_t kHighBits = 0x8080'8080'8080'8080;
+  const auto zeroIn = [](std::uint64_t x) { return (x - kOnes) & ~x; };
+  const std::uint64_t found =
+      ((eight - kOnes * 0x20) & ~eight) | zeroIn(eight ^ (kOnes * '"')) | zeroIn(eight ^ (kOnes * '\\')) | zeroIn(eight ^ (kOnes * 0x7f));
+  return (found & kHighBits) != 0;
+}
+
 void appendUtf8(std::string_view text, std::string& out) {
   std::size_t from = 0;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (!needsEscape(text[at])) continue;
-    out.append(text, from, at - from);
-    appendEscaped(text[at], out);
-    from = at + 1;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    std::uint64_t eight = 0;
+    if (text.size() - at >= sizeof(eight)) {
+      std::memcpy(&eight, text.data() + at, sizeof(eight));
+      if (!anyNeedsEscape(eight)) {
+        at += sizeof(eight);
+        continue;
+      }
+    }
+    const std::size_t stop = std::min(at + sizeof(eight), text.size());
+    for (; at < stop; ++at) {
+      if (!needsEscape(text[at])) continue;
+      out.append(text, from, at - from);
+      appendEscaped(text[at], out);
+      from = at + 1;
+    }
   }
   out.append(text, from);
+}
+
+void writeHex(std::string_view name, crypto::Bytes bytes, JsonObject& object, std::string& out) {
+  object.raw(name, "\"");
+  appendHex(bytes, out);
+  out += '"';
 }
 
 void writeFields(const StructValue& value, JsonObject& object, std::string& out);
@@ -163,7 +188,7 @@ void appendCommitment(const StructValue& commitment, bool withPath, const std::v
   const std::string_view path = commitment.text(Field::path);
   JsonObject object(out);
   if (withPath) object.text("path", path);
-  object.text("commitment", hexOf(bytesOf(commitment.text(Field::digest))));
+  writeHex("commitment", bytesOf(commitment.text(Field::digest)), object, out);
   const auto found = std::find_if(disclosed.begin(), disclosed.end(), [&](const DisclosedValue& item) { return item.path == path; });
   if (found != disclosed.end()) object.text("value", found->value);
   object.end();
@@ -277,7 +302,8 @@ void writeEntryJson(const EntryView& view, const LeafHash& leaf, const std::vect
     if (kind != nullptr && kind->find(common) != nullptr) continue;
     writeField(*view.entry.table->find(common), view.entry.get(common), object, out);
   }
-  object.text("leafHash", hexOf(leaf.bytes)).text("previous", hexOf(view.previous.bytes));
+  writeHex("leafHash", leaf.bytes, object, out);
+  writeHex("previous", view.previous.bytes, object, out);
   writeRedactions(view.entry, object, out);
   if (kind != nullptr) writeKind(*kind, view, disclosed, object, out);
   writeOtherCommitments(kind, view.entry, disclosed, object, out);
@@ -285,7 +311,10 @@ void writeEntryJson(const EntryView& view, const LeafHash& leaf, const std::vect
 }
 
 void writeWithheldJson(Sequence seq, const LeafHash& leaf, std::string& out) {
-  JsonObject(out).number("seq", seq.value).text("leafHash", hexOf(leaf.bytes)).boolean("withheld", true).end();
+  JsonObject object(out);
+  object.number("seq", seq.value);
+  writeHex("leafHash", leaf.bytes, object, out);
+  object.boolean("withheld", true).end();
 }
 
 }  // namespace counterfoil

@@ -23,11 +23,25 @@ std::string packTerms(const LeaseTerms& terms) {
   return {bytes.begin(), bytes.end()};
 }
 
-LeaseTerms unpackTerms(std::string_view packed) {
-  ByteReader reader({reinterpret_cast<const std::uint8_t*>(packed.data()), packed.size()});
+namespace {
+
+LeaseTerms readOwner(ByteReader& reader) {
   LeaseTerms terms;
   terms.granteeKind = static_cast<PrincipalKind>(reader.number());
   for (std::string_view* text : {&terms.grantee, &terms.run, &terms.host, &terms.bundle, &terms.source, &terms.producer}) *text = reader.text();
+  return terms;
+}
+
+}  // namespace
+
+LeaseTerms unpackOwner(std::string_view packed) {
+  ByteReader reader({reinterpret_cast<const std::uint8_t*>(packed.data()), packed.size()});
+  return readOwner(reader);
+}
+
+LeaseTerms unpackTerms(std::string_view packed) {
+  ByteReader reader({reinterpret_cast<const std::uint8_t*>(packed.data()), packed.size()});
+  LeaseTerms terms = readOwner(reader);
   for (auto* list : {&terms.scope, &terms.resources}) {
     const std::uint64_t count = reader.count(1);
     list->reserve(count);

@@ -39,16 +39,16 @@ struct LeaseTerms {
 std::string packTerms(const LeaseTerms& terms);
 // Views into `packed`.
 LeaseTerms unpackTerms(std::string_view packed);
+// The same without scope and resources, which stay empty: all that indexes and selectors ask for.
+LeaseTerms unpackOwner(std::string_view packed);
 
 // The part of a lease that changes; plain data, so that undoing a change is a copy.
 struct LeaseProgress {
   Timestamp expiresAt;  // zero: unknown (reported leases only)
   Timestamp issueBy;    // commanded, state granted: until when `lease.issued` must follow
-  Timestamp endedAt;    // recorded time; event time for reported leases
+  Timestamp endedAt;    // recorded time; event time, but no later than the recorded one, for reported leases
   std::uint64_t uses = 0;
   std::uint64_t endSeq = 0;
-  LeaseSlot firstChild = kNoLease;
-  LeaseSlot nextSibling = kNoLease;
   std::uint32_t timer = 0;          // stamp of the timer that counts; older ones are void
   std::uint32_t cause = 0;          // number of the cause whose owed end this lease waits for; 0 none
   std::uint32_t tagGeneration = 0;  // of `tag`; 0: no secret known
@@ -65,6 +65,9 @@ struct Lease : LeaseProgress {
   std::uint64_t maxUses = 0;
   std::uint64_t grantSeq = 0;
   LeaseSlot parent = kNoLease;
+  LeaseSlot firstChild = kNoLease;  // the newest; each knows its neighbours
+  LeaseSlot nextSibling = kNoLease;
+  LeaseSlot previousSibling = kNoLease;
   std::uint8_t depth = 1;
   bool reported = false;
   bool occupied = false;  // the slot holds a lease

@@ -46,7 +46,7 @@ struct ImportSummary {
 
   std::uint64_t read = 0;        // records met
   std::uint64_t skipped = 0;     // records that say nothing about a credential
-  std::uint64_t duplicates = 0;  // records whose foreign id was met before in this run
+  std::uint64_t duplicates = 0;  // records that say what an earlier one said: the same foreign id, or the same credential issued
   std::uint64_t failed = 0;      // records that could not be read, and files
   std::uint64_t withoutKey = 0;  // records that name no credential of their caller (some give events all the same)
   std::uint64_t events = 0;      // events given

@@ -109,7 +109,7 @@ constexpr std::array kFormats = {
     FormatRule{"vault-token", "hvs.%t{24,}"},
     FormatRule{"vault-token", "hvb.%t{80,}"},
     FormatRule{"vault-token", "hvr.%t{24,}"},
-    FormatRule{"terraform-token", "sat.%t{22}.%a{24}.%a{20}"},
+    FormatRule{"harness-token", "sat.%t{22}.%a{24}.%a{20}"},
     FormatRule{"harness-token", "pat.%t{22}.%a{24}.%a{20}"},
     FormatRule{"pulumi-token", "pul-%h{40}"},
     FormatRule{"doppler-token", "dp.pt.%a{40,}"},

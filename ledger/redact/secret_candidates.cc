@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "ledger/crypto/wiping.h"
@@ -74,6 +75,14 @@ bool base64Decode(std::string_view run, Decoded& out) {
   return out.size >= kLeast;
 }
 
+// The single ones, among them the letters that the mathematical alphabets leave to an older block.
+constexpr std::array<std::pair<std::uint32_t, char>, 40> kSingleForms = {
+    {{0x00AA, 'a'}, {0x00B2, '2'}, {0x00B3, '3'}, {0x00B9, '1'}, {0x00BA, 'o'}, {0x017F, 's'}, {0x2024, '.'}, {0x2070, '0'},
+     {0x2102, 'C'}, {0x210A, 'g'}, {0x210B, 'H'}, {0x210C, 'H'}, {0x210D, 'H'}, {0x210E, 'h'}, {0x2110, 'I'}, {0x2111, 'I'},
+     {0x2112, 'L'}, {0x2113, 'l'}, {0x2115, 'N'}, {0x2119, 'P'}, {0x211A, 'Q'}, {0x211B, 'R'}, {0x211C, 'R'}, {0x211D, 'R'},
+     {0x2124, 'Z'}, {0x2128, 'Z'}, {0x212A, 'K'}, {0x212C, 'B'}, {0x212D, 'C'}, {0x212F, 'e'}, {0x2130, 'E'}, {0x2131, 'F'},
+     {0x2133, 'M'}, {0x2134, 'o'}, {0x24EA, '0'}, {0xFE52, '.'}, {0xFE62, '+'}, {0xFE63, '-'}, {0xFE66, '='}, {0xFE6A, '%'}}};
+
 // A code point in its compatibility form if that is one ASCII character, else 0. The blocks in which Unicode repeats
 // ASCII: full-width forms, mathematical alphabets, circled and parenthesised letters, super- and subscript digits.
 char asciiForm(std::uint32_t point) {
@@ -86,81 +95,8 @@ char asciiForm(std::uint32_t point) {
   if (point >= 0x2080 && point <= 0x2089) return static_cast<char>('0' + (point - 0x2080));
   if (point >= 0x2074 && point <= 0x2079) return static_cast<char>('4' + (point - 0x2074));
   if (point >= 0x1FBF0 && point <= 0x1FBF9) return static_cast<char>('0' + (point - 0x1FBF0));
-  switch (point) {
-    case 0x00B2:
-      return '2';
-    case 0x00B3:
-      return '3';
-    case 0x00B9:
-      return '1';
-    case 0x2070:
-    case 0x24EA:
-      return '0';
-    case 0x00AA:
-      return 'a';
-    case 0x00BA:
-      return 'o';
-    case 0x017F:
-      return 's';
-    case 0x2024:
-    case 0xFE52:
-      return '.';
-    case 0xFE63:
-      return '-';
-    case 0xFE62:
-      return '+';
-    case 0xFE66:
-      return '=';
-    case 0xFE6A:
-      return '%';
-    // Letters that the mathematical alphabets leave to an older block.
-    case 0x212C:
-      return 'B';
-    case 0x2130:
-      return 'E';
-    case 0x2131:
-      return 'F';
-    case 0x210B:
-    case 0x210C:
-    case 0x210D:
-      return 'H';
-    case 0x2110:
-    case 0x2111:
-      return 'I';
-    case 0x2112:
-      return 'L';
-    case 0x2133:
-      return 'M';
-    case 0x211B:
-    case 0x211C:
-    case 0x211D:
-      return 'R';
-    case 0x2102:
-    case 0x212D:
-      return 'C';
-    case 0x2115:
-      return 'N';
-    case 0x2119:
-      return 'P';
-    case 0x211A:
-      return 'Q';
-    case 0x2124:
-    case 0x2128:
-      return 'Z';
-    case 0x212A:
-      return 'K';
-    case 0x210E:
-      return 'h';
-    case 0x212F:
-      return 'e';
-    case 0x210A:
-    case 0x2113:
-      return point == 0x2113 ? 'l' : 'g';
-    case 0x2134:
-      return 'o';
-    default:
-      return '\0';
-  }
+  const auto single = std::find_if(kSingleForms.begin(), kSingleForms.end(), [point](const auto& form) { return form.first == point; });
+  return single == kSingleForms.end() ? '\0' : single->second;
 }
 
 // Length of the UTF-8 sequence at `at` and its code point; 1 and 0 for anything else.

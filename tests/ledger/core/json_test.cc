@@ -503,9 +503,16 @@ TEST(JsonString, EscapesAndRepairs) {
   EXPECT_EQ(literal(std::string_view("\0\x01\x1b\x1f\x7f", 5)), "\"\\u0000\\u0001\\u001b\\u001f\\u007f\"");
   EXPECT_EQ(literal("a\xff\xc3\xa9\xe2\x82"), "\"a\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\"");
   EXPECT_EQ(literal("\xed\xa0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"") << "a surrogate";
+  // Each byte at each place of a text that is looked at eight bytes at a time.
   for (int byte = 0; byte < 128; ++byte) {
-    const std::string text(3, static_cast<char>(byte));
-    EXPECT_EQ(bj::parse(literal(text)).as_string(), text) << byte;
+    for (std::size_t at = 0; at < 20; ++at) {
+      std::string text = "abcdefgh\xc3\xa9ijklmnopqr";
+      text.insert(at == 9 ? 8 : at, 1, static_cast<char>(byte));
+      const std::string written = literal(text);
+      EXPECT_EQ(bj::parse(written).as_string(), text) << byte << " at " << at;
+      const bool isPlain = byte >= 0x20 && byte != '"' && byte != '\\' && byte != 0x7f;
+      EXPECT_EQ(written.size() == text.size() + 2, isPlain) << byte << " at " << at;
+    }
   }
 }
 

@@ -153,7 +153,7 @@ TEST(ScannerAssignments, DescriptionsAndStandIns) {
         "secret_length = X25519.secret_length", "credentialsId: 'f4aeb6bc-2a25-458a-8111-9be9e502c0e7'",
         "csrf-token=Mj2qykJO5rELyHgezQ69nzUX0i3OH67V7", "nextToken=Mj2qykJO5rELyHgezQ69nzUX0i3OH67V7",
         "clientRequestToken: 25B7F231-8BFB-4010-941D-0FDE22294458", "public_token = 9Cnzj4p4WGeKLs1Pt8QuKUpRKfFLfRYC9",
-        "arn:aws:secretsmanager:us-east-1:123837392027:secret:stratus-a1B2c3D4-xehWok", "token expired", "password = getPassword(user1)",
+        "arn:aws:secretsmanager:us-east-1:123837392027:secret:Xk29fLq7aW0pZ3vB", "token expired", "password = getPassword(user1)",
         "secret: projects/p1/secrets/db-main", "key=czePeIPPytXjiixwv3WglJcZX5yLlS", "ops_token=ops_eyJzaWduSW5BZGRyZXNzIjoiaHR0cHM6..."}) {
     expectNone(text);
   }
@@ -209,6 +209,17 @@ TEST(ScannerContacts, TelephoneNumbers) {
   for (const char* text : {"1.0.0+20230710115959", "2023-07-10", "GMT+0200", "10.0.1.10", "123837392027", "a+12345678b", "111-222-3333",
                            "id-212-555-0123", "ami-212-555-01234", "+1", "+123 4"}) {
     expectNone(text);
+  }
+}
+
+// Contacts are searched sixteen bytes at a time: every place in a block, and several in one text.
+TEST(ScannerContacts, AtEveryOffset) {
+  for (const char* contact : {"ann@corp.example", "+49 30 901820", "212-555-0123"}) {
+    for (std::size_t before = 0; before < 40; ++before) {
+      std::string text(before, ' ');
+      for (int i = 0; i < 3; ++i) text += std::string(contact) + std::string(before % 5 + 1, ' ');
+      EXPECT_EQ(scan(text).size(), 3U) << contact << " after " << before;
+    }
   }
 }
 

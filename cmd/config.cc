@@ -1,0 +1,126 @@
+#include "cmd/config.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "ledger/core/outcome.h"
+#include "ledger/core/policy_syntax.h"
+
+namespace counterfoil::cmd {
+namespace {
+
+struct Known {
+  const char* name;
+  const char* standard;
+  const char* description;
+  bool number;
+};
+
+constexpr Known kKnown[] = {
+    {"origin", "localhost/counterfoil", "Name of this ledger: a URL without scheme", false},
+    {"keys", "", "Keys folder; relative to the data folder", false},
+    {"log", "embedded", "Where entries go: embedded", false},
+    {"intake_bytes", "67108864", "Bytes of requests that may wait", true},
+    {"idempotency_entries", "1000000", "Requests remembered for repeats", true},
+    {"snapshot_every_entries", "2000000", "Entries between snapshots of the writer's state", true},
+    {"view_workers", "2", "Threads that fold entries into views", true},
+};
+
+std::map<std::string, std::string> readFile(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    if (!std::filesystem::exists(path)) {
+      throw Fault(ErrorCode::noLedger, "there is no ledger in " + path.parent_path().string() + " (no counterfoil.toml)",
+                  "make one with `counterfoil init --data " + path.parent_path().string() + "`, or name its folder with --data");
+    }
+    throw Fault(ErrorCode::unreadableInput, "cannot read " + path.string(), "check its permissions");
+  }
+  std::stringstream text;
+  text << file.rdbuf();
+  std::map<std::string, std::string> values;
+  toml::table table;
+  try {
+    checkPolicySyntax(text.str());
+    table = toml::parse(text.str());
+  } catch (const Fault& fault) {
+    throw Fault(ErrorCode::invalidValue, path.string() + ": " + fault.detail(), "the file holds plain lines of the form name = value");
+  } catch (const toml::parse_error& error) {
+    throw Fault(ErrorCode::invalidValue, path.string() + ": line " + std::to_string(error.source().begin.line) + " is not TOML",
+                "the file holds plain lines of the form name = value");
+  }
+  for (const auto& [key, node] : table) {
+    const std::string name(key.str());
+    if (std::none_of(std::begin(kKnown), std::end(kKnown), [&](const Known& known) { return known.name == name; })) {
+      throw Fault(ErrorCode::unknownField, path.string() + ": line " + std::to_string(node.source().begin.line) + " names a setting that is not known",
+                  "`counterfoil config` lists all settings");
+    }
+    if (const auto text_value = node.value<std::string>(); text_value && node.is_string()) {
+      values[name] = *text_value;
+    } else if (const auto number = node.value<std::int64_t>(); number && node.is_integer()) {
+      values[name] = std::to_string(*number);
+    } else {
+      throw Fault(ErrorCode::invalidValue, path.string() + ": setting " + name + " must be a text or a whole number", "");
+    }
+  }
+  return values;
+}
+
+std::uint64_t numberOf(const Setting& setting) {
+  std::uint64_t number = 0;
+  const char* end = setting.value.data() + setting.value.size();
+  const auto [at, error] = std::from_chars(setting.value.data(), end, number);
+  if (error != std::errc() || at != end || setting.value.empty()) {
+    throw Fault(ErrorCode::invalidValue, "setting " + setting.name + " (from the " + setting.from + ") is not a whole number", "`counterfoil config` shows what is in force");
+  }
+  return number;
+}
+
+}  // namespace
+
+Config readConfig(const CommonOptions& common) {
+  Config config;
+  config.data = common.data;
+  const auto file = readFile(config.data / kConfigFile);
+  std::map<std::string, Setting> settings;
+  for (const Known& known : kKnown) {
+    Setting setting{known.name, known.standard, "default", known.description};
+    if (const auto found = file.find(known.name); found != file.end()) {
+      setting.value = found->second;
+      setting.from = "file";
+    }
+    std::string variable = "COUNTERFOIL_";
+    for (const char* at = known.name; *at != '\0'; ++at) variable += static_cast<char>(std::toupper(static_cast<unsigned char>(*at)));
+    if (const char* value = std::getenv(variable.c_str())) {
+      setting.value = value;
+      setting.from = "environment";
+    }
+    config.settings.push_back(setting);
+    settings[known.name] = setting;
+  }
+  config.origin = settings["origin"].value;
+  config.log = settings["log"].value;
+  if (config.log != "embedded") throw Fault(ErrorCode::invalidValue, "setting log must be embedded", "`counterfoil config` shows what is in force");
+  const std::filesystem::path keys = settings["keys"].value;
+  config.keys = keys.empty() ? std::filesystem::path(std::filesystem::absolute(config.data).lexically_normal().string() + ".keys")
+                             : (config.data / keys).lexically_normal();
+  config.intakeBytes = numberOf(settings["intake_bytes"]);
+  config.idempotencyEntries = numberOf(settings["idempotency_entries"]);
+  config.snapshotEveryEntries = numberOf(settings["snapshot_every_entries"]);
+  config.viewWorkers = static_cast<unsigned>(std::clamp<std::uint64_t>(numberOf(settings["view_workers"]), 1, 64));
+  return config;
+}
+
+std::string configText(const std::string& origin, const std::filesystem::path& keys) {
+  std::string text =
+      "# Counterfoil. `counterfoil config` shows what is in force and where it came from; environment variables COUNTERFOIL_<NAME> win.\n";
+  text += "origin = \"" + origin + "\"\n";
+  text += "keys = \"" + keys.string() + "\"\n";
+  return text;
+}
+
+}  // namespace counterfoil::cmd

@@ -1,0 +1,43 @@
+// Configuration: <data>/counterfoil.toml < environment COUNTERFOIL_* < flags (INTERFACE: Conventions).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cmd/options.h"
+
+namespace counterfoil::cmd {
+
+struct Setting {
+  std::string name;         // as in the file; COUNTERFOIL_<NAME> in the environment
+  std::string value;        // in force
+  std::string from;         // "default", "file" or "environment"
+  std::string description;
+};
+
+struct Config {
+  std::filesystem::path data;
+  std::filesystem::path keys;  // absolute, or relative to the data folder in the file
+  std::string origin;
+  std::string log;             // "embedded"
+  std::uint64_t intakeBytes = 0;
+  std::uint64_t snapshotEveryEntries = 0;
+  std::uint64_t idempotencyEntries = 0;
+  unsigned viewWorkers = 0;
+  std::vector<Setting> settings;
+
+  std::filesystem::path logFolder() const { return data / "log"; }
+  std::filesystem::path viewsFolder() const { return data / "views"; }
+  std::filesystem::path snapshotFile() const { return data / "snapshots" / "partition-0.snapshot"; }
+};
+
+inline constexpr std::string_view kConfigFile = "counterfoil.toml";
+
+// Reads what is in force. Throws Fault: noLedger (no such file; hint `init`), invalidValue, unknownField, unreadableInput.
+Config readConfig(const CommonOptions& common);
+// The text of a new configuration file.
+std::string configText(const std::string& origin, const std::filesystem::path& keys);
+
+}  // namespace counterfoil::cmd

@@ -1,0 +1,103 @@
+#include "cmd/session.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "cmd/output.h"
+#include "ledger/core/encoding.h"
+#include "ledger/write/answer_json.h"
+
+namespace counterfoil::cmd {
+namespace {
+
+std::uint64_t randomNumber(crypto::RandomSource& random) {
+  std::uint64_t number = 0;
+  for (const std::uint8_t byte : random.bytes<8>()) number = (number << 8) | byte;
+  return number;
+}
+
+}  // namespace
+
+Session::Session(const CommonOptions& common, Access access, bool acceptClock) : common_(common), config_(readConfig(common)) {
+  provider_ = std::make_unique<keys::FileKeyProvider>(config_.keys, random_);
+  if (access == Access::read) {
+    log_ = log::EmbeddedLog::openReadOnly(config_.logFolder());
+    ring_ = std::make_unique<keys::KeyRing>(*provider_, random_);
+    return;
+  }
+  log::EmbeddedLogOptions options;
+  options.directory = config_.logFolder();
+  options.identity.incarnation = randomNumber(random_);
+  options.identity.name = "local";
+  log_ = log::EmbeddedLog::open(options);
+  write::LedgerOptions ledgerOptions;
+  ledgerOptions.sequencer.intakeBytesMax = config_.intakeBytes;
+  ledgerOptions.sequencer.windowEntriesMax = config_.idempotencyEntries;
+  ledgerOptions.sequencer.clockAccepted = acceptClock;
+  ledgerOptions.snapshotEveryEntries = config_.snapshotEveryEntries;
+  ledgerOptions.snapshot = config_.snapshotFile();
+  std::filesystem::create_directories(config_.snapshotFile().parent_path());
+  std::filesystem::permissions(config_.snapshotFile().parent_path(), std::filesystem::perms::owner_all);
+  ledger_ = std::make_unique<write::Ledger>(*log_, *provider_, clock_, random_, ledgerOptions);
+  ledger_->start([this](const std::string& line) { note(common_, line); });
+  if (ledger_->status().clockPaused) {
+    note(common_, "the clock is far ahead of the last entry and not synchronised: nothing expires until `counterfoil doctor --accept-clock`");
+  }
+}
+
+Session::~Session() = default;
+
+keys::KeyRing& Session::keyRing() { return ledger_ ? ledger_->keyRing() : *ring_; }
+
+void Session::close() {
+  if (ledger_) ledger_->stop();
+}
+
+std::string Session::operatorName() {
+  const passwd* entry = ::getpwuid(::geteuid());
+  return entry == nullptr ? "uid-" + std::to_string(::geteuid()) : entry->pw_name;
+}
+
+write::Answer Session::execute(Command command) {
+  if (principalOf(command.common, Field::actor).kind == PrincipalKind::unspecified) {
+    setPrincipal(command.arena, command.common, Field::actor, {PrincipalKind::operatorPerson, command.arena.copy(operatorName())});
+  }
+  return ledger_->execute(common_.workspace, std::move(command));
+}
+
+write::Answer Session::append(Event fact) {
+  if (principalOf(fact.common, Field::actor).kind == PrincipalKind::unspecified) {
+    setPrincipal(fact.arena, fact.common, Field::actor, {PrincipalKind::operatorPerson, fact.arena.copy(operatorName())});
+  }
+  return ledger_->append(common_.workspace, std::move(fact));
+}
+
+int printAnswer(const CommonOptions& common, const write::Answer& answer) {
+  if (common.json) {
+    print(write::answerJson(answer, common.workspace, "durable"));
+    return answer.denied ? 1 : 0;
+  }
+  std::string line(write::outcomeName(answer));
+  if (answer.denied) line += ": " + std::string(write::reasonCodeName(answer.reasonCode));
+  if (answer.lease && !answer.denied) {
+    line += " lease " + answer.lease->id + " (" + std::string(leaseStateName(answer.lease->state));
+    if (!isEnded(answer.lease->state) && answer.lease->expiresAt.nanoseconds != 0) line += ", until " + toRfc3339(answer.lease->expiresAt);
+    line += ", uses " + std::to_string(answer.lease->uses);
+    if (answer.lease->maxUses != 0) line += " of " + std::to_string(answer.lease->maxUses);
+    line += ")";
+  }
+  if (!answer.approvalId.empty()) line += " approval " + answer.approvalId;
+  if (!answer.revocationId.empty()) line += " revocation " + answer.revocationId + ", leases hit: " + std::to_string(answer.matched);
+  if (answer.policyVersion != 0) line += " version " + std::to_string(answer.policyVersion);
+  if (answer.workspaceNumber != 0) line += " number " + std::to_string(answer.workspaceNumber);
+  print(visible(line));
+  if (answer.receipt && !common.quiet) {
+    print("receipt: seq " + std::to_string(answer.receipt->seq.value) + ", leaf " + toHex(answer.receipt->leafHash.bytes) + ", at " +
+          toRfc3339(answer.receipt->recordedAt) + (answer.replayed ? ", repeated" : ""));
+  }
+  return answer.denied ? 1 : 0;
+}
+
+}  // namespace counterfoil::cmd

@@ -1,0 +1,63 @@
+// An opened data folder: the concrete log, key provider, clock and randomness, and the ledger over them. The only code that knows all of
+// them at once.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cmd/config.h"
+#include "cmd/options.h"
+#include "cmd/system_clock.h"
+#include "ledger/crypto/random.h"
+#include "ledger/keys/file_key_provider.h"
+#include "ledger/log/embedded_log.h"
+#include "ledger/write/ledger.h"
+
+namespace counterfoil::cmd {
+
+enum class Access : std::uint8_t {
+  write,  // takes the lock, starts the ledger
+  read,   // beside a running writer
+};
+
+// Throws the Faults of what it opens: noLedger, dataInUse, noFileLocks, keyMissing, logDamaged, ...
+class Session {
+ public:
+  Session(const CommonOptions& common, Access access, bool acceptClock = false);
+  ~Session();
+
+  const CommonOptions& common() const { return common_; }
+  const Config& config() const { return config_; }
+  const Clock& clock() const { return clock_; }
+  crypto::RandomSource& random() { return random_; }
+  log::EmbeddedLog& log() { return *log_; }
+  keys::KeyProvider& provider() { return *provider_; }
+  // Of Access::write.
+  write::Ledger& ledger() { return *ledger_; }
+  // Of either: the ledger's ring, or one of its own that reading the log fills.
+  keys::KeyRing& keyRing();
+  // Stops the ledger and writes its snapshot; what the destructor does without telling.
+  void close();
+
+  // One command or fact for --workspace, with the operator as actor.
+  write::Answer execute(Command command);
+  write::Answer append(Event fact);
+  // "operator:<user name>": who can read the keys folder is trusted.
+  static std::string operatorName();
+
+ private:
+  CommonOptions common_;
+  Config config_;
+  SystemClock clock_;
+  crypto::SystemRandom random_;
+  std::unique_ptr<keys::FileKeyProvider> provider_;
+  std::unique_ptr<log::EmbeddedLog> log_;
+  std::unique_ptr<keys::KeyRing> ring_;
+  std::unique_ptr<write::Ledger> ledger_;
+};
+
+// Prints the answer as INTERFACE says and gives the exit status: 0, or 1 if it was denied.
+int printAnswer(const CommonOptions& common, const write::Answer& answer);
+
+}  // namespace counterfoil::cmd

@@ -1,0 +1,85 @@
+// `approval request | decide | list`.
+#include "cmd/command_writer.h"
+#include "cmd/output.h"
+#include "cmd/session.h"
+#include "cmd/read_verbs.h"
+
+namespace counterfoil::cmd {
+namespace {
+
+struct ApprovalOptions {
+  std::string id, approval, credential, grantee, onBehalfOf, operation, ttl, expiresIn, comment, decision;
+  std::vector<std::string> scope, resources;
+};
+
+int finish(Program& program, Command command) {
+  Session session(program.common, Access::write);
+  const write::Answer answer = session.execute(std::move(command));
+  session.close();
+  return printAnswer(program.common, answer);
+}
+
+void addRequest(CLI::App& approval, Program& program, const std::shared_ptr<ApprovalOptions>& o) {
+  CLI::App* verb = approval.add_subcommand("request", "Ask that one lease request be approved");
+  addCommonFlags(*verb, program.common, true);
+  verb->add_option("--credential", o->credential, "git_token, ...; as the lease request will say")->required();
+  verb->add_option("--grantee", o->grantee, "kind:id")->required();
+  verb->add_option("--scope", o->scope, "Repeatable")->required();
+  verb->add_option("--resource", o->resources, "Repeatable");
+  verb->add_option("--ttl", o->ttl, "As the lease request will say")->required();
+  verb->add_option("--on-behalf-of", o->onBehalfOf, "kind:id of the person it is for");
+  verb->add_option("--operation", o->operation, "What it is for");
+  verb->add_option("--expires-in", o->expiresIn, "Until when it may be used (default 1h)");
+  verb->add_option("--comment", o->comment, "For the one who decides");
+  verb->add_option("--approval", o->approval, "Id; without it the ledger makes one");
+  verb->add_option("--id", o->id, "UUIDv7 of this request");
+  verb->callback([&program, o] {
+    program.run = [&program, o] {
+      return finish(program, CommandWriter(CommandKind::approvalRequest)
+                                 .id(o->id)
+                                 .text(Field::approvalId, o->approval)
+                                 .choice(Field::credential, o->credential, "--credential")
+                                 .principal(Field::grantee, o->grantee, "--grantee")
+                                 .texts(Field::scope, o->scope)
+                                 .texts(Field::resources, o->resources)
+                                 .duration(Field::ttlSeconds, o->ttl, "--ttl")
+                                 .principal(Field::onBehalfOf, o->onBehalfOf, "--on-behalf-of")
+                                 .text(Field::operation, o->operation)
+                                 .duration(Field::expiresInSeconds, o->expiresIn, "--expires-in")
+                                 .text(Field::comment, o->comment)
+                                 .take());
+    };
+  });
+}
+
+void addDecide(CLI::App& approval, Program& program, const std::shared_ptr<ApprovalOptions>& o) {
+  CLI::App* verb = approval.add_subcommand("decide", "Approve or reject; who asked cannot approve");
+  addCommonFlags(*verb, program.common, true);
+  verb->add_option("approval", o->approval, "Id")->required();
+  verb->add_option("decision", o->decision, "approved or rejected")->required();
+  verb->add_option("--comment", o->comment, "Why");
+  verb->add_option("--id", o->id, "UUIDv7 of this request");
+  verb->callback([&program, o] {
+    program.run = [&program, o] {
+      return finish(program, CommandWriter(CommandKind::approvalDecide)
+                                 .id(o->id)
+                                 .text(Field::approvalId, o->approval)
+                                 .choice(Field::decision, o->decision, "decision")
+                                 .text(Field::comment, o->comment)
+                                 .take());
+    };
+  });
+}
+
+}  // namespace
+
+void addApproval(CLI::App& app, Program& program) {
+  CLI::App* verb = app.add_subcommand("approval", "Approvals: request, decide, list");
+  verb->require_subcommand(1);
+  auto options = std::make_shared<ApprovalOptions>();
+  addRequest(*verb, program, options);
+  addDecide(*verb, program, options);
+  addApprovalList(*verb, program);
+}
+
+}  // namespace counterfoil::cmd

@@ -1,0 +1,104 @@
+// `init`: keys, configuration and the system workspace of a new ledger.
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "cmd/output.h"
+#include "cmd/session.h"
+#include "cmd/version.h"
+#include "ledger/core/encoding.h"
+
+namespace counterfoil::cmd {
+namespace {
+
+struct InitOptions {
+  std::string keys;
+  std::string origin = "localhost/counterfoil";
+  std::string log = "embedded";
+};
+
+void makePrivateFolder(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw Fault(ErrorCode::unreadableInput, "cannot make the folder " + path.string() + ": " + error.message(), "check the path and its permissions");
+  if (::chmod(path.c_str(), 0700) != 0) throw Fault(ErrorCode::keyPermissions, "cannot set the permissions of " + path.string(), "it must belong to you");
+}
+
+// The configuration comes last and whole: a folder with it is a ledger, one without can be initialised again.
+void writeConfig(const std::filesystem::path& path, const std::string& text) {
+  const std::filesystem::path temporary = path.string() + ".new";
+  std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
+  file << text;
+  file.close();
+  if (!file) throw Fault(ErrorCode::diskFull, "cannot write " + path.string(), "free space and run init again");
+  std::filesystem::rename(temporary, path);
+}
+
+void checkOrigin(const std::string& origin) {
+  const bool plain = !origin.empty() && origin.size() <= 255 && origin.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_/:") == std::string::npos;
+  if (!plain || origin.find("://") != std::string::npos || origin.back() == '/') {
+    throw Fault(ErrorCode::invalidValue, "the origin must be a URL without scheme, such as ledger.example.com/prod", "letters, digits, dots, dashes and slashes", "--origin");
+  }
+}
+
+int init(const CommonOptions& common, const InitOptions& options) {
+  const std::filesystem::path data = common.data;
+  checkOrigin(options.origin);
+  if (options.log != "embedded") throw Fault(ErrorCode::invalidValue, "the log must be embedded", "", "--log");
+  if (std::filesystem::exists(data / kConfigFile)) {
+    throw Fault(ErrorCode::alreadyExists, "there is a ledger in " + data.string(), "use it, or name another folder with --data");
+  }
+  const std::filesystem::path full = std::filesystem::absolute(data).lexically_normal();
+  const std::filesystem::path clean = full.has_filename() ? full : full.parent_path();
+  const std::filesystem::path keys = options.keys.empty() ? std::filesystem::path(clean.string() + ".keys") : std::filesystem::absolute(options.keys).lexically_normal();
+  const std::string inside = (clean / "").string();
+  if (keys == clean || (keys / "").string().starts_with(inside)) {
+    throw Fault(ErrorCode::invalidValue, "the keys folder lies inside the data folder", "keep keys beside the data: a copy of the data must not be enough to read it", "--keys");
+  }
+  makePrivateFolder(clean);
+  makePrivateFolder(keys);
+  SystemClock clock;
+  crypto::SystemRandom random;
+  log::EmbeddedLogOptions logOptions;
+  logOptions.directory = clean / "log";
+  logOptions.identity.name = "local";
+  log::LedgerFacts facts;
+  facts.ledgerId = toUuid(makeUuidV7(clock.wall(), random.bytes<10>()));
+  facts.origin = options.origin;
+  facts.createdAt = clock.wall();
+  log::EmbeddedLog::create(logOptions, facts);
+  const std::string text = configText(options.origin, std::filesystem::relative(keys, clean));
+  writeConfig(clean / kConfigFile, text);
+
+  CommonOptions here = common;
+  here.data = clean.string();
+  Session session(here, Access::write, true);
+  RedactedEvent started = RedactedEvent::ofLedger(Kind::ledgerStarted, session.ledger().freshId());
+  started.body().setText(started.arena(), Field::version, kVersion);
+  const crypto::Digest digest = crypto::sha256({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+  started.body().setData(started.arena(), Field::configDigest, digest);
+  session.ledger().appendOwn(kSystemWorkspace, std::move(started));
+  session.close();
+  if (common.json) {
+    print("{\"data\":\"" + clean.string() + "\",\"keys\":\"" + keys.string() + "\",\"origin\":\"" + options.origin + "\",\"ledgerId\":\"" + facts.ledgerId + "\"}");
+  } else {
+    print("ledger " + options.origin + " in " + clean.string());
+    print("keys in " + keys.string() + ": copy them to a safe place; without them the record can be verified but not read");
+  }
+  return 0;
+}
+
+}  // namespace
+
+void addInit(CLI::App& app, Program& program) {
+  CLI::App* verb = app.add_subcommand("init", "Make a new ledger: keys, configuration, system workspace");
+  auto options = std::make_shared<InitOptions>();
+  addCommonFlags(*verb, program.common, false);
+  verb->add_option("--keys", options->keys, "Keys folder (default: <data>.keys)");
+  verb->add_option("--origin", options->origin, "Name of the ledger: a URL without scheme")->capture_default_str();
+  verb->add_option("--log", options->log, "Where entries go: embedded")->capture_default_str();
+  verb->callback([&program, options] { program.run = [&program, options] { return init(program.common, *options); }; });
+}
+
+}  // namespace counterfoil::cmd

@@ -1,0 +1,95 @@
+#include "ledger/core/verify.h"
+
+#include "ledger/core/encoding.h"
+
+namespace counterfoil {
+namespace {
+
+constexpr std::uint64_t kProgressEvery = 8'192;
+
+class Verifier {
+ public:
+  explicit Verifier(Strictness strictness) : strictness_(strictness) {}
+
+  void check(const VerifyItem& item) {
+    ++report_.entries;
+    VerifiedWorkspace& workspace = workspaceOf(item.workspace);
+    const std::uint64_t expected = workspace.tree.size();
+    if (item.seq.value != expected) {
+      problem(item, item.seq.value > expected ? "entries are missing" : "an entry stands twice or out of order", std::to_string(expected),
+              std::to_string(item.seq.value));
+    }
+    if (item.previous != workspace.last) problem(item, "previous is not the hash of the entry before", toHex(workspace.last.bytes), toHex(item.previous.bytes));
+    checkContent(item, workspace);
+    workspace.tree.append(item.leaf);
+    workspace.last = item.leaf;
+  }
+
+  VerifyReport take() { return std::move(report_); }
+  std::uint64_t entries() const { return report_.entries; }
+
+ private:
+  VerifiedWorkspace& workspaceOf(WorkspaceNumber number) {
+    // Entries of one workspace often follow each other: look up once a run.
+    if (current_ == nullptr || currentNumber_ != number) {
+      current_ = &report_.workspaces[number.value];
+      currentNumber_ = number;
+    }
+    return *current_;
+  }
+
+  void checkContent(const VerifyItem& item, VerifiedWorkspace& workspace) {
+    switch (item.content) {
+      case VerifyItem::Content::erased: ++workspace.erased; return;
+      case VerifyItem::Content::notChecked: ++workspace.notChecked; return;
+      case VerifyItem::Content::damaged:
+        problem(item, "the content does not open under its key: it was changed", toHex(item.leaf.bytes), "");
+        return;
+      case VerifyItem::Content::present: break;
+    }
+    const LeafHash found = leafHash(item.bytes);
+    if (found != item.leaf) {
+      problem(item, "the entry does not match its leaf hash", toHex(item.leaf.bytes), toHex(found.bytes));
+      return;
+    }
+    EntryView view;
+    arena_.reset();
+    if (const char* what = readEntry(item.bytes, strictness_, arena_, view)) {
+      problem(item, what, "", "");
+      return;
+    }
+    if (!view.known) ++workspace.unknownKinds;
+    if (view.workspace != item.workspace) problem(item, "the entry belongs to another workspace", std::to_string(item.workspace.value), std::to_string(view.workspace.value));
+    if (view.seq != item.seq) problem(item, "the entry names another seq than its header", std::to_string(item.seq.value), std::to_string(view.seq.value));
+    if (view.previous != item.previous) problem(item, "the entry names another predecessor than its header", toHex(item.previous.bytes), toHex(view.previous.bytes));
+    if (view.recordedAt < workspace.lastRecordedAt) problem(item, "recordedAt goes back", toRfc3339(workspace.lastRecordedAt), toRfc3339(view.recordedAt));
+    workspace.lastRecordedAt = std::max(workspace.lastRecordedAt, view.recordedAt);
+  }
+
+  void problem(const VerifyItem& item, std::string what, std::string expected, std::string found) {
+    ++report_.problemCount;
+    if (report_.problems.size() == kVerifyProblemsMax) return;
+    report_.problems.push_back({item.workspace, item.seq.value, std::move(what), std::move(expected), std::move(found)});
+  }
+
+  Strictness strictness_;
+  VerifyReport report_;
+  VerifiedWorkspace* current_ = nullptr;
+  WorkspaceNumber currentNumber_;
+  Arena arena_;
+};
+
+}  // namespace
+
+VerifyReport verify(VerifySource& source, Strictness strictness, const std::function<void(std::uint64_t)>& progress) {
+  Verifier verifier(strictness);
+  VerifyItem item;
+  while (source.next(item)) {
+    verifier.check(item);
+    if (progress && verifier.entries() % kProgressEvery == 0) progress(verifier.entries());
+  }
+  if (progress) progress(verifier.entries());
+  return verifier.take();
+}
+
+}  // namespace counterfoil

@@ -1,0 +1,283 @@
+#include "ledger/keys/key_ring.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <thread>
+
+#include "ledger/core/encoding.h"
+#include "ledger/core/outcome.h"
+#include "tests/support/memory_key_provider.h"
+
+namespace counterfoil::keys {
+namespace {
+
+constexpr WorkspaceNumber kWorkspace{5};
+
+class KeyRingTest : public ::testing::Test {
+ protected:
+  static Timestamp time(std::string_view text) { return *fromRfc3339(text); }
+  static crypto::Bytes bytesOf(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+  // All keys of `keys` as a reader of the log gets to know them.
+  static void replay(const std::vector<WrappedKey>& wrapped, WorkspaceKeys& keys) {
+    for (const WrappedKey& key : wrapped) ASSERT_TRUE(keys.applyWrapped(key));
+  }
+  std::shared_ptr<WorkspaceKeys> reader() { return KeyRing(provider_, random_).workspace(kWorkspace); }
+
+  crypto::SystemRandom random_;
+  test::MemoryKeyProvider provider_{random_};
+  KeyRing ring_{provider_, random_};
+  std::shared_ptr<WorkspaceKeys> keys_ = ring_.workspace(kWorkspace);
+};
+
+TEST_F(KeyRingTest, MonthsAreThoseOfUtc) {
+  EXPECT_EQ(monthGeneration({0}), 1970u * 12);
+  EXPECT_EQ(monthGeneration({-1}), 1969u * 12 + 11);
+  EXPECT_EQ(monthGeneration(time("2026-02-28T23:59:59.999999999Z")), 2026u * 12 + 1);
+  EXPECT_EQ(monthGeneration(time("2026-03-01T00:00:00Z")), 2026u * 12 + 2);
+  EXPECT_EQ(monthGeneration(time("2024-12-31T23:59:59Z")), 2024u * 12 + 11);
+}
+
+TEST_F(KeyRingTest, MakesEachKeyOnceAndTheKeyEncryptionKeyWithTheFirst) {
+  EXPECT_EQ(ring_.workspace(kWorkspace), keys_);
+  EXPECT_EQ(provider_.currentVersion(kWorkspace), 0u);
+  const auto alice = keys_->subject(PrincipalKind::human, "alice");
+  EXPECT_EQ(provider_.currentVersion(kWorkspace), 1u);
+  EXPECT_EQ(keys_->subject(PrincipalKind::human, "alice"), alice);
+  EXPECT_EQ(keys_->findSubject(PrincipalKind::human, "alice"), alice);
+  EXPECT_EQ(keys_->findSubjectById(alice->id()), alice);
+  EXPECT_NE(keys_->subject(PrincipalKind::human, "bob"), alice);
+  EXPECT_NE(keys_->subject(PrincipalKind::agent, "alice"), alice);
+  EXPECT_EQ(keys_->findSubject(PrincipalKind::service, "alice"), nullptr);
+  EXPECT_EQ(keys_->workspaceSubject(), keys_->workspaceSubject());
+  EXPECT_NE(keys_->workspaceSubject(), alice);
+  EXPECT_EQ(keys_->allSubjects().size(), 4u);
+  EXPECT_EQ(keys_->currentFingerprint()->generation(), 1u);
+  EXPECT_EQ(keys_->livingFingerprints().size(), 1u);
+  EXPECT_EQ(keys_->stateKey(), keys_->stateKey());
+  EXPECT_EQ(keys_->logKey(time("2026-03-01T00:00:00Z")), keys_->logKey(time("2026-03-31T23:59:59Z")));
+  EXPECT_NE(keys_->logKey(time("2026-03-01T00:00:00Z")), keys_->logKey(time("2026-04-01T00:00:00Z")));
+  EXPECT_EQ(provider_.currentVersion(kWorkspace), 1u);
+}
+
+TEST_F(KeyRingTest, LooksUpNothingIntoBeing) {
+  EXPECT_EQ(keys_->findSubject(PrincipalKind::human, "alice"), nullptr);
+  EXPECT_EQ(keys_->findLogKey({}), nullptr);
+  EXPECT_TRUE(keys_->livingFingerprints().empty());
+  EXPECT_TRUE(keys_->allSubjects().empty());
+  EXPECT_EQ(provider_.currentVersion(kWorkspace), 0u);
+}
+
+TEST_F(KeyRingTest, CarriesEachPendingKeyOnce) {
+  const auto alice = keys_->subject(PrincipalKind::human, "alice");
+  const auto log = keys_->logKey({0});
+  const std::vector<KeyId> used = {alice->id(), log->id, alice->id()};
+  const auto carried = keys_->carry(used);
+  ASSERT_EQ(carried.size(), 3u);  // the directory key comes with the first subject
+  EXPECT_EQ(carried[0].purpose, KeyPurpose::directory);
+  EXPECT_EQ(carried[1].purpose, KeyPurpose::subject);
+  EXPECT_EQ(carried[1].sealed.size(), 32u + 32 + 16);
+  EXPECT_EQ(carried[2].purpose, KeyPurpose::log);
+  EXPECT_EQ(carried[2].generation, 1970u * 12);
+  EXPECT_EQ(carried[2].sealed.size(), 32u + 16);
+  EXPECT_TRUE(keys_->carry(used).empty());
+  keys_->settle(used);
+  EXPECT_TRUE(keys_->carry(used).empty());
+  const auto bob = keys_->subject(PrincipalKind::human, "bob");
+  EXPECT_EQ(keys_->carry(std::vector<KeyId>{bob->id(), log->id}).size(), 1u);
+}
+
+TEST_F(KeyRingTest, AReaderOfTheLogHasTheSameKeys) {
+  const auto alice = keys_->subject(PrincipalKind::human, "alice");
+  const auto own = keys_->workspaceSubject();
+  const auto log = keys_->logKey({0});
+  const auto state = keys_->stateKey();
+  const auto fingerprint = keys_->nextFingerprint();
+  KeyId digestKey;
+  const crypto::Digest digest = keys_->keyedDigest({bytesOf("x")}, digestKey);
+  const auto other = reader();
+  replay(keys_->carry(std::vector<KeyId>{alice->id(), own->id(), log->id, state->id, fingerprint->id(), digestKey}), *other);
+
+  ASSERT_NE(other->findSubject(PrincipalKind::human, "alice"), nullptr);
+  EXPECT_EQ(other->findSubject(PrincipalKind::human, "alice")->id(), alice->id());
+  EXPECT_TRUE(std::ranges::equal(other->findSubjectById(alice->id())->bytes(), alice->bytes()));
+  EXPECT_EQ(other->workspaceSubject()->id(), own->id());
+  EXPECT_EQ(other->currentFingerprint()->id(), fingerprint->id());
+  EXPECT_TRUE(std::ranges::equal(other->currentFingerprint()->bytes(), fingerprint->bytes()));
+  EXPECT_EQ(other->stateKey()->id, state->id);
+  EXPECT_EQ(other->logKey({0})->id, log->id);
+  ASSERT_NE(other->findLogKey(log->id), nullptr);
+  const auto sealed = log->aead.seal({}, {}, bytesOf("text"));
+  EXPECT_TRUE(other->findLogKey(log->id)->aead.open({}, {}, sealed).has_value());
+  KeyId otherDigestKey;
+  EXPECT_EQ(other->keyedDigest({bytesOf("x")}, otherDigestKey), digest);
+  EXPECT_EQ(otherDigestKey, digestKey);
+  // All of them were durable: nothing is left to carry, nothing to drop.
+  EXPECT_TRUE(other->carry(std::vector<KeyId>{alice->id(), own->id(), log->id, state->id, fingerprint->id(), digestKey}).empty());
+  other->dropPending();
+  EXPECT_TRUE(other->usable(alice->id()));
+}
+
+TEST_F(KeyRingTest, RefusesWrappedKeysThatWereChanged) {
+  const auto alice = keys_->subject(PrincipalKind::human, "alice");
+  const WrappedKey good = keys_->carry(std::vector<KeyId>{alice->id()})[1];
+  const auto other = reader();
+  std::vector<WrappedKey> bad(5, good);
+  bad[0].keyId.bytes[3] ^= 1;
+  bad[1].purpose = KeyPurpose::log;
+  bad[2].generation ^= 1;
+  bad[3].nonce[0] ^= 1;
+  bad[4].sealed.back() ^= 1;
+  for (std::size_t index = 0; index < bad.size(); ++index) EXPECT_FALSE(other->applyWrapped(bad[index])) << index;
+  EXPECT_FALSE(ring_.workspace(WorkspaceNumber{6})->usable(good.keyId));
+  provider_.createVersion(WorkspaceNumber{6});
+  EXPECT_FALSE(ring_.workspace(WorkspaceNumber{6})->applyWrapped(good));
+  EXPECT_FALSE(other->usable(good.keyId));
+  EXPECT_TRUE(other->applyWrapped(good));
+  EXPECT_TRUE(other->usable(good.keyId));
+}
+
+TEST_F(KeyRingTest, TellsAKeyThatWasErased) {
+  const auto log = keys_->logKey({0});
+  const auto wrapped = keys_->carry(std::vector<KeyId>{log->id});
+  provider_.destroyVersion(kWorkspace, 1);
+  try {
+    (void)reader()->applyWrapped(wrapped[0]);
+    FAIL() << "an erased key was opened";
+  } catch (const Fault& fault) {
+    EXPECT_EQ(fault.code(), ErrorCode::keyMissing);
+  }
+}
+
+TEST_F(KeyRingTest, DropsWhatIsNotDurable) {
+  const auto log = keys_->logKey({0});
+  const auto alice = keys_->subject(PrincipalKind::human, "alice");
+  keys_->carry(std::vector<KeyId>{log->id, alice->id()});
+  keys_->settle(std::vector<KeyId>{log->id});
+  const auto fingerprint = keys_->currentFingerprint();
+  const auto own = keys_->workspaceSubject();
+  KeyId digestKey;
+  keys_->keyedDigest({}, digestKey);
+  keys_->dropPending();
+  EXPECT_TRUE(keys_->usable(log->id));
+  for (const KeyId& gone : {alice->id(), fingerprint->id(), own->id(), digestKey}) EXPECT_FALSE(keys_->usable(gone));
+  EXPECT_EQ(keys_->findSubject(PrincipalKind::human, "alice"), nullptr);
+  EXPECT_EQ(keys_->findSubjectById(alice->id()), nullptr);
+  EXPECT_TRUE(keys_->livingFingerprints().empty());
+  EXPECT_NE(keys_->subject(PrincipalKind::human, "alice")->id(), alice->id());
+  EXPECT_NE(keys_->workspaceSubject()->id(), own->id());
+  EXPECT_EQ(keys_->logKey({0}), log);
+  // A dropped key that turns up in the log after all (the answer was lost, not the record) is there again.
+  EXPECT_TRUE(keys_->carry(std::vector<KeyId>{alice->id()}).empty());
+}
+
+TEST_F(KeyRingTest, ACarriedKeyReadBackFromTheLogIsDurable) {
+  const auto log = keys_->logKey({0});
+  const auto wrapped = keys_->carry(std::vector<KeyId>{log->id});
+  ASSERT_TRUE(keys_->applyWrapped(wrapped[0]));
+  ring_.dropPending();
+  EXPECT_TRUE(keys_->usable(log->id));
+  EXPECT_EQ(keys_->logKey({0}), log);
+}
+
+TEST_F(KeyRingTest, SettlesOnlyWhatWasCarried) {
+  const auto log = keys_->logKey({0});
+  keys_->settle(std::vector<KeyId>{log->id});
+  keys_->dropPending();
+  EXPECT_FALSE(keys_->usable(log->id));
+}
+
+TEST_F(KeyRingTest, MarksNothingCarriedWhenTheProviderFails) {
+  const auto log = keys_->logKey({0});
+  provider_.setReachable(false);
+  EXPECT_THROW(keys_->carry(std::vector<KeyId>{log->id}), Fault);
+  provider_.setReachable(true);
+  EXPECT_EQ(keys_->carry(std::vector<KeyId>{log->id}).size(), 1u);
+}
+
+TEST_F(KeyRingTest, RotatesAndForgets) {
+  const auto alice = keys_->subject(PrincipalKind::human, "alice");
+  const auto bob = keys_->subject(PrincipalKind::human, "bob");
+  const auto log = keys_->logKey({0});
+  const std::vector<KeyId> all = {alice->id(), bob->id(), log->id};
+  const auto first = keys_->carry(all);
+  replay(first, *keys_);
+  const auto pending = keys_->currentFingerprint();
+
+  keys_->forget(bob->id());
+  ASSERT_EQ(provider_.createVersion(kWorkspace), 2u);
+  const auto survivors = keys_->survivors();
+  provider_.destroyVersion(kWorkspace, 1);
+  ASSERT_EQ(survivors.size(), 3u);  // alice, log, directory; neither bob nor the pending one
+  const auto other = reader();
+  replay(survivors, *other);
+  EXPECT_EQ(other->findSubject(PrincipalKind::human, "alice")->id(), alice->id());
+  EXPECT_EQ(other->findSubject(PrincipalKind::human, "bob"), nullptr);
+  EXPECT_NE(other->findLogKey(log->id), nullptr);
+  EXPECT_FALSE(other->usable(pending->id()));
+  EXPECT_NE(keys_->subject(PrincipalKind::human, "bob")->id(), bob->id());
+}
+
+TEST_F(KeyRingTest, AtMostFourFingerprintGenerationsLive) {
+  for (std::uint32_t generation = 1; generation <= 6; ++generation) EXPECT_EQ(keys_->nextFingerprint()->generation(), generation);
+  const auto living = keys_->livingFingerprints();
+  ASSERT_EQ(living.size(), 4u);
+  EXPECT_EQ(living.front()->generation(), 3u);
+  EXPECT_EQ(living.back()->generation(), 6u);
+  EXPECT_EQ(keys_->currentFingerprint(), living.back());
+}
+
+TEST_F(KeyRingTest, WrappedKeysSurviveTheCodecAndWrongLengthsDoNot) {
+  const auto alice = keys_->subject(PrincipalKind::human, "alice");
+  const WrappedKey key = keys_->carry(std::vector<KeyId>{alice->id()})[1];
+  Arena arena;
+  WrappedKey back;
+  ASSERT_TRUE(fromValue(toValue(arena, key), back));
+  EXPECT_EQ(back.keyId, key.keyId);
+  EXPECT_EQ(back.purpose, key.purpose);
+  EXPECT_EQ(back.generation, key.generation);
+  EXPECT_EQ(back.kek, key.kek);
+  EXPECT_EQ(back.nonce, key.nonce);
+  EXPECT_EQ(back.sealed, key.sealed);
+  const auto refuses = [&](auto change) {
+    StructValue value = toValue(arena, key);
+    change(value);
+    return !fromValue(value, back);
+  };
+  EXPECT_TRUE(refuses([&](StructValue& value) { value.at(Field::keyId).count = 15; }));
+  EXPECT_TRUE(refuses([&](StructValue& value) { value.at(Field::nonce).count = 11; }));
+  EXPECT_TRUE(refuses([&](StructValue& value) { value.at(Field::sealed).count -= 1; }));
+  EXPECT_TRUE(refuses([&](StructValue& value) { value.setNumber(Field::purpose, 0); }));
+  EXPECT_TRUE(refuses([&](StructValue& value) { value.setNumber(Field::purpose, 7); }));
+  EXPECT_TRUE(refuses([&](StructValue& value) { value.setNumber(Field::purpose, 1); }));  // a log key has no directory tag
+  EXPECT_TRUE(refuses([&](StructValue& value) { value.setNumber(Field::kek, 0); }));
+}
+
+TEST_F(KeyRingTest, TwoThreadsGetTheSameKeys) {
+  constexpr int kPersons = 300;
+  std::array<std::vector<KeyId>, 2> seen;
+  const auto work = [&](std::vector<KeyId>& ids) {
+    for (int person = 0; person < kPersons; ++person) {
+      ids.push_back(keys_->subject(PrincipalKind::human, "person-" + std::to_string(person))->id());
+      ids.push_back(keys_->logKey({static_cast<std::int64_t>(person) * 31 * 24 * 3600 * kNanosecondsPerSecond})->id);
+      ids.push_back(keys_->workspaceSubject()->id());
+      ids.push_back(keys_->currentFingerprint()->id());
+    }
+  };
+  std::array<std::vector<WrappedKey>, 2> carried;
+  std::thread first([&] { work(seen[0]), carried[0] = keys_->carry(seen[0]); });
+  std::thread second([&] { work(seen[1]), carried[1] = keys_->carry(seen[1]); });
+  first.join();
+  second.join();
+  EXPECT_EQ(seen[0], seen[1]);
+  std::set<KeyId> all;
+  for (const auto& part : carried) {
+    for (const WrappedKey& key : part) EXPECT_TRUE(all.insert(key.keyId).second) << "carried twice";
+  }
+  const std::set<KeyId> used(seen[0].begin(), seen[0].end());
+  EXPECT_EQ(all.size(), used.size() + 1);  // and the directory key
+  EXPECT_EQ(provider_.currentVersion(kWorkspace) >= 1, true);
+}
+
+}  // namespace
+}  // namespace counterfoil::keys
