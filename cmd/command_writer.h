@@ -55,7 +55,8 @@ class CommandWriter {
   CommandWriter& id(const std::string& value) {
     if (value.empty()) return *this;
     const auto id = fromUuid(value);
-    if (!id) throw Fault(ErrorCode::invalidValue, "--id must be a UUID", "leave it out, or give the same UUIDv7 to repeat a request", "--id");
+    if (!id)
+      throw Fault(ErrorCode::invalidValue, "--id must be a UUID", "leave it out, or give the same UUIDv7 to repeat a request", "--id");
     command_.id = *id;
     return *this;
   }

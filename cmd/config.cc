@@ -56,7 +56,8 @@ std::map<std::string, std::string> readFile(const std::filesystem::path& path) {
   for (const auto& [key, node] : table) {
     const std::string name(key.str());
     if (std::none_of(std::begin(kKnown), std::end(kKnown), [&](const Known& known) { return known.name == name; })) {
-      throw Fault(ErrorCode::unknownField, path.string() + ": line " + std::to_string(node.source().begin.line) + " names a setting that is not known",
+      throw Fault(ErrorCode::unknownField,
+                  path.string() + ": line " + std::to_string(node.source().begin.line) + " names a setting that is not known",
                   "`counterfoil config` lists all settings");
     }
     if (const auto text_value = node.value<std::string>(); text_value && node.is_string()) {
@@ -75,7 +76,8 @@ std::uint64_t numberOf(const Setting& setting) {
   const char* end = setting.value.data() + setting.value.size();
   const auto [at, error] = std::from_chars(setting.value.data(), end, number);
   if (error != std::errc() || at != end || setting.value.empty()) {
-    throw Fault(ErrorCode::invalidValue, "setting " + setting.name + " (from the " + setting.from + ") is not a whole number", "`counterfoil config` shows what is in force");
+    throw Fault(ErrorCode::invalidValue, "setting " + setting.name + " (from the " + setting.from + ") is not a whole number",
+                "`counterfoil config` shows what is in force");
   }
   return number;
 }
@@ -104,7 +106,8 @@ Config readConfig(const CommonOptions& common) {
   }
   config.origin = settings["origin"].value;
   config.log = settings["log"].value;
-  if (config.log != "embedded") throw Fault(ErrorCode::invalidValue, "setting log must be embedded", "`counterfoil config` shows what is in force");
+  if (config.log != "embedded")
+    throw Fault(ErrorCode::invalidValue, "setting log must be embedded", "`counterfoil config` shows what is in force");
   const std::filesystem::path keys = settings["keys"].value;
   config.keys = keys.empty() ? std::filesystem::path(std::filesystem::absolute(config.data).lexically_normal().string() + ".keys")
                              : (config.data / keys).lexically_normal();

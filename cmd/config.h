@@ -11,9 +11,9 @@
 namespace counterfoil::cmd {
 
 struct Setting {
-  std::string name;         // as in the file; COUNTERFOIL_<NAME> in the environment
-  std::string value;        // in force
-  std::string from;         // "default", "file" or "environment"
+  std::string name;   // as in the file; COUNTERFOIL_<NAME> in the environment
+  std::string value;  // in force
+  std::string from;   // "default", "file" or "environment"
   std::string description;
 };
 
@@ -21,7 +21,7 @@ struct Config {
   std::filesystem::path data;
   std::filesystem::path keys;  // absolute, or relative to the data folder in the file
   std::string origin;
-  std::string log;             // "embedded"
+  std::string log;  // "embedded"
   std::uint64_t intakeBytes = 0;
   std::uint64_t snapshotEveryEntries = 0;
   std::uint64_t idempotencyEntries = 0;

@@ -21,7 +21,8 @@ using File = std::unique_ptr<std::FILE, Closer>;
 File openInput(const std::string& path) {
   // Unbuffered: the C library's buffer would not be wiped.
   File file(path == "-" ? stdin : std::fopen(path.c_str(), "rbe"));
-  if (!file) throw Fault(ErrorCode::unreadableInput, "cannot read " + path + ": " + std::strerror(errno), "check the path and its permissions");
+  if (!file)
+    throw Fault(ErrorCode::unreadableInput, "cannot read " + path + ": " + std::strerror(errno), "check the path and its permissions");
   std::setvbuf(file.get(), nullptr, _IONBF, 0);
   return file;
 }
@@ -47,7 +48,9 @@ crypto::SecretBytes readSecret() {
   const crypto::SecretBytes all = readAll("-", limits::kSecretBytesMax + 1);
   std::string_view text = all.text();
   if (text.ends_with('\n')) text.remove_suffix(1);
-  if (text.empty()) throw Fault(ErrorCode::invalidValue, "standard input holds no secret", "pipe it in: printf %s \"$SECRET\" | counterfoil ... --secret-stdin");
+  if (text.empty())
+    throw Fault(ErrorCode::invalidValue, "standard input holds no secret",
+                "pipe it in: printf %s \"$SECRET\" | counterfoil ... --secret-stdin");
   return crypto::SecretBytes(text);
 }
 
@@ -87,7 +90,8 @@ PrincipalValue parsePrincipal(std::string_view text, const char* flag) {
   const auto& texts = schemaTables().principal->find(Field::kind)->enumeration;
   const auto kind = colon == std::string_view::npos ? std::nullopt : texts->find(text.substr(0, colon));
   if (!kind || static_cast<PrincipalKind>(*kind) == PrincipalKind::ledger || colon + 1 == text.size()) {
-    throw Fault(ErrorCode::invalidValue, std::string(flag) + " must be kind:id with kind human, agent, service or operator", "for example agent:fixer", flag);
+    throw Fault(ErrorCode::invalidValue, std::string(flag) + " must be kind:id with kind human, agent, service or operator",
+                "for example agent:fixer", flag);
   }
   return {static_cast<PrincipalKind>(*kind), text.substr(colon + 1)};
 }
@@ -108,7 +112,8 @@ std::uint16_t enumNumber(const StructValue& value, Field field, const std::strin
   const FieldTable& table = *value.table->find(field);
   if (const auto number = table.enumeration->find(text)) return *number;
   std::string choices;
-  for (std::size_t index = 1; index < table.enumeration->texts.size(); ++index) choices += (index == 1 ? "" : ", ") + table.enumeration->texts[index];
+  for (std::size_t index = 1; index < table.enumeration->texts.size(); ++index)
+    choices += (index == 1 ? "" : ", ") + table.enumeration->texts[index];
   throw Fault(ErrorCode::invalidValue, std::string(flag) + " is not one of its values", "choose one of: " + choices, flag);
 }
 

@@ -56,7 +56,8 @@ int run(int argc, char** argv) {
     return factsOf(fault.code()).exitStatus;
   } catch (const std::exception&) {
     // What other libraries throw may quote values: only the fact is told.
-    const Fault fault(ErrorCode::internal, "something unexpected failed", "run `counterfoil doctor`; if it finds nothing, report the command and its version");
+    const Fault fault(ErrorCode::internal, "something unexpected failed",
+                      "run `counterfoil doctor`; if it finds nothing, report the command and its version");
     printFault(fault, program.common);
     return factsOf(ErrorCode::internal).exitStatus;
   }

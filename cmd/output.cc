@@ -18,23 +18,27 @@ std::int64_t nowNanoseconds() {
 
 bool isInvisible(std::uint32_t point) {
   return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0xad || (point >= 0x200b && point <= 0x200f) ||
-         (point >= 0x2028 && point <= 0x202e) || (point >= 0x2060 && point <= 0x206f) || point == 0xfeff || (point >= 0xfff9 && point <= 0xfffb) ||
-         (point >= 0xe0000 && point <= 0xe0fff);
+         (point >= 0x2028 && point <= 0x202e) || (point >= 0x2060 && point <= 0x206f) || point == 0xfeff ||
+         (point >= 0xfff9 && point <= 0xfffb) || (point >= 0xe0000 && point <= 0xe0fff);
 }
 
-std::size_t sequenceLength(unsigned char lead) { return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4; }
+std::size_t sequenceLength(unsigned char lead) {
+  return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+}
 
 std::uint32_t codePoint(std::string_view sequence) {
   const auto lead = static_cast<unsigned char>(sequence[0]);
   if (sequence.size() == 1) return lead;
   std::uint32_t point = lead & (0xffU >> (sequence.size() + 1));
-  for (std::size_t index = 1; index < sequence.size(); ++index) point = (point << 6) | (static_cast<unsigned char>(sequence[index]) & 0x3fU);
+  for (std::size_t index = 1; index < sequence.size(); ++index)
+    point = (point << 6) | (static_cast<unsigned char>(sequence[index]) & 0x3fU);
   return point;
 }
 
 // Columns on a terminal, near enough: one per code point.
 std::size_t widthOf(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 }  // namespace
@@ -87,7 +91,12 @@ void Table::print(const CommonOptions& common) const {
 }
 
 Progress::Progress(const CommonOptions& common, std::string what, std::uint64_t total)
-    : what_(std::move(what)), total_(total), quiet_(common.quiet), terminal_(::isatty(STDERR_FILENO) == 1), startedAt_(nowNanoseconds()), printedAt_(startedAt_) {}
+    : what_(std::move(what)),
+      total_(total),
+      quiet_(common.quiet),
+      terminal_(::isatty(STDERR_FILENO) == 1),
+      startedAt_(nowNanoseconds()),
+      printedAt_(startedAt_) {}
 
 Progress::~Progress() {
   if (printed_) print(true);
@@ -140,7 +149,9 @@ void note(const CommonOptions& common, std::string_view line) {
   if (!common.quiet) std::cerr << visible(line) << '\n';
 }
 
-void print(std::string_view line) { std::cout << line << '\n' << std::flush; }
+void print(std::string_view line) {
+  std::cout << line << '\n' << std::flush;
+}
 
 std::string grouped(std::uint64_t number) {
   std::string digits = std::to_string(number);

@@ -43,13 +43,16 @@ Session::Session(const CommonOptions& common, Access access, bool acceptClock) :
   ledger_ = std::make_unique<write::Ledger>(*log_, *provider_, clock_, random_, ledgerOptions);
   ledger_->start([this](const std::string& line) { note(common_, line); });
   if (ledger_->status().clockPaused) {
-    note(common_, "the clock is far ahead of the last entry and not synchronised: nothing expires until `counterfoil doctor --accept-clock`");
+    note(common_,
+         "the clock is far ahead of the last entry and not synchronised: nothing expires until `counterfoil doctor --accept-clock`");
   }
 }
 
 Session::~Session() = default;
 
-keys::KeyRing& Session::keyRing() { return ledger_ ? ledger_->keyRing() : *ring_; }
+keys::KeyRing& Session::keyRing() {
+  return ledger_ ? ledger_->keyRing() : *ring_;
+}
 
 void Session::close() {
   if (ledger_) ledger_->stop();

@@ -14,10 +14,14 @@ std::int64_t read(clockid_t clock) {
 
 }  // namespace
 
-Timestamp SystemClock::wall() const { return {read(CLOCK_REALTIME)}; }
+Timestamp SystemClock::wall() const {
+  return {read(CLOCK_REALTIME)};
+}
 
 // CLOCK_BOOTTIME goes on while the machine sleeps: a laptop that wakes has seen time pass, not its clock jump.
-std::int64_t SystemClock::monotonicNanoseconds() const { return read(CLOCK_BOOTTIME); }
+std::int64_t SystemClock::monotonicNanoseconds() const {
+  return read(CLOCK_BOOTTIME);
+}
 
 bool SystemClock::synchronised() const {
   timex state{};

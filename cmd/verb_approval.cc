@@ -1,8 +1,8 @@
 // `approval request | decide | list`.
 #include "cmd/command_writer.h"
 #include "cmd/output.h"
-#include "cmd/session.h"
 #include "cmd/read_verbs.h"
+#include "cmd/session.h"
 
 namespace counterfoil::cmd {
 namespace {

@@ -60,7 +60,8 @@ class Appender {
     pending_.pop_front();
     ++printed_;
     if (result.recorded) ++recorded_;
-    if (common_.json || !result.recorded) cmd::print((common_.json ? std::string() : "line " + std::to_string(printed_) + ": ") + visible(result.json));
+    if (common_.json || !result.recorded)
+      cmd::print((common_.json ? std::string() : "line " + std::to_string(printed_) + ": ") + visible(result.json));
   }
 
   const CommonOptions& common_;
@@ -74,7 +75,8 @@ class Appender {
 int append(const CommonOptions& common, const std::string& path) {
   Session session(common, Access::write);
   if (!session.ledger().findWorkspace(common.workspace)) {
-    throw Fault(ErrorCode::noSuchItem, "there is no such workspace", "`counterfoil workspace list` shows them; `workspace create` makes one");
+    throw Fault(ErrorCode::noSuchItem, "there is no such workspace",
+                "`counterfoil workspace list` shows them; `workspace create` makes one");
   }
   Appender appender(common, session);
   forEachLine(path, limits::kJsonLineBytesMax, [&](std::optional<std::string_view> text) {

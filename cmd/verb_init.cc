@@ -21,8 +21,11 @@ struct InitOptions {
 void makePrivateFolder(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  if (error) throw Fault(ErrorCode::unreadableInput, "cannot make the folder " + path.string() + ": " + error.message(), "check the path and its permissions");
-  if (::chmod(path.c_str(), 0700) != 0) throw Fault(ErrorCode::keyPermissions, "cannot set the permissions of " + path.string(), "it must belong to you");
+  if (error)
+    throw Fault(ErrorCode::unreadableInput, "cannot make the folder " + path.string() + ": " + error.message(),
+                "check the path and its permissions");
+  if (::chmod(path.c_str(), 0700) != 0)
+    throw Fault(ErrorCode::keyPermissions, "cannot set the permissions of " + path.string(), "it must belong to you");
 }
 
 // The configuration comes last and whole: a folder with it is a ledger, one without can be initialised again.
@@ -36,9 +39,11 @@ void writeConfig(const std::filesystem::path& path, const std::string& text) {
 }
 
 void checkOrigin(const std::string& origin) {
-  const bool plain = !origin.empty() && origin.size() <= 255 && origin.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_/:") == std::string::npos;
+  const bool plain = !origin.empty() && origin.size() <= 255 &&
+                     origin.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_/:") == std::string::npos;
   if (!plain || origin.find("://") != std::string::npos || origin.back() == '/') {
-    throw Fault(ErrorCode::invalidValue, "the origin must be a URL without scheme, such as ledger.example.com/prod", "letters, digits, dots, dashes and slashes", "--origin");
+    throw Fault(ErrorCode::invalidValue, "the origin must be a URL without scheme, such as ledger.example.com/prod",
+                "letters, digits, dots, dashes and slashes", "--origin");
   }
 }
 
@@ -51,10 +56,12 @@ int init(const CommonOptions& common, const InitOptions& options) {
   }
   const std::filesystem::path full = std::filesystem::absolute(data).lexically_normal();
   const std::filesystem::path clean = full.has_filename() ? full : full.parent_path();
-  const std::filesystem::path keys = options.keys.empty() ? std::filesystem::path(clean.string() + ".keys") : std::filesystem::absolute(options.keys).lexically_normal();
+  const std::filesystem::path keys =
+      options.keys.empty() ? std::filesystem::path(clean.string() + ".keys") : std::filesystem::absolute(options.keys).lexically_normal();
   const std::string inside = (clean / "").string();
   if (keys == clean || (keys / "").string().starts_with(inside)) {
-    throw Fault(ErrorCode::invalidValue, "the keys folder lies inside the data folder", "keep keys beside the data: a copy of the data must not be enough to read it", "--keys");
+    throw Fault(ErrorCode::invalidValue, "the keys folder lies inside the data folder",
+                "keep keys beside the data: a copy of the data must not be enough to read it", "--keys");
   }
   makePrivateFolder(clean);
   makePrivateFolder(keys);
@@ -81,7 +88,8 @@ int init(const CommonOptions& common, const InitOptions& options) {
   session.ledger().appendOwn(kSystemWorkspace, std::move(started));
   session.close();
   if (common.json) {
-    print("{\"data\":\"" + clean.string() + "\",\"keys\":\"" + keys.string() + "\",\"origin\":\"" + options.origin + "\",\"ledgerId\":\"" + facts.ledgerId + "\"}");
+    print("{\"data\":\"" + clean.string() + "\",\"keys\":\"" + keys.string() + "\",\"origin\":\"" + options.origin + "\",\"ledgerId\":\"" +
+          facts.ledgerId + "\"}");
   } else {
     print("ledger " + options.origin + " in " + clean.string());
     print("keys in " + keys.string() + ": copy them to a safe place; without them the record can be verified but not read");

@@ -2,15 +2,16 @@
 #include <memory>
 
 #include "cmd/command_writer.h"
-#include "cmd/session.h"
 #include "cmd/read_verbs.h"
+#include "cmd/session.h"
 
 namespace counterfoil::cmd {
 namespace {
 
 struct LeaseOptions {
   std::string id;  // idempotency key
-  std::string lease, credential, credentialName, grantee, run, host, sandbox, ttl, renewableFor, parent, approval, reason, reasonCode, issuer, bundle;
+  std::string lease, credential, credentialName, grantee, run, host, sandbox, ttl, renewableFor, parent, approval, reason, reasonCode,
+      issuer, bundle;
   std::string operation, outcome, errorCode, upstreamId, principal, sourceAddress;
   std::vector<std::string> scope, resources;
   std::uint64_t maxUses = 0;
@@ -135,7 +136,11 @@ void addRenew(CLI::App& lease, Program& program, const std::shared_ptr<LeaseOpti
   verb->add_option("--id", o->id, "UUIDv7 of this request");
   verb->callback([&program, o] {
     program.run = [&program, o] {
-      return finish(program, CommandWriter(CommandKind::leaseRenew).id(o->id).text(Field::leaseId, o->lease).duration(Field::ttlSeconds, o->ttl, "--ttl").take());
+      return finish(program, CommandWriter(CommandKind::leaseRenew)
+                                 .id(o->id)
+                                 .text(Field::leaseId, o->lease)
+                                 .duration(Field::ttlSeconds, o->ttl, "--ttl")
+                                 .take());
     };
   });
 }

@@ -39,7 +39,8 @@ int show(const CommonOptions& common) {
     document = workspace->policyDocument();
     version = workspace->policyVersion();
   });
-  if (version == 0) throw Fault(ErrorCode::noSuchItem, "the workspace has no policy, so every request is denied", "set one with `counterfoil policy set`");
+  if (version == 0)
+    throw Fault(ErrorCode::noSuchItem, "the workspace has no policy, so every request is denied", "set one with `counterfoil policy set`");
   if (common.json) {
     std::string out;
     JsonObject object(out);

@@ -50,7 +50,10 @@ std::string factsJson(const WorkspaceFacts& facts) {
   JsonObject object(out);
   object.text("id", facts.id).number("number", facts.number);
   if (!facts.region.empty()) object.text("region", facts.region);
-  object.text("state", facts.closed ? "closed" : "open").number("size", facts.entries).text("root", facts.root).number("liveLeases", facts.liveLeases);
+  object.text("state", facts.closed ? "closed" : "open")
+      .number("size", facts.entries)
+      .text("root", facts.root)
+      .number("liveLeases", facts.liveLeases);
   if (!facts.policy.empty()) object.text("policy", facts.policy);
   object.end();
   return out;
@@ -63,7 +66,8 @@ int list(const CommonOptions& common) {
     if (common.json) {
       print(factsJson(facts));
     } else {
-      table.row({facts.id, std::to_string(facts.number), facts.closed ? "closed" : "open", grouped(facts.entries), grouped(facts.liveLeases), facts.policy});
+      table.row({facts.id, std::to_string(facts.number), facts.closed ? "closed" : "open", grouped(facts.entries),
+                 grouped(facts.liveLeases), facts.policy});
     }
   }
   if (!common.json) table.print(common);
@@ -130,7 +134,9 @@ void addWorkspace(CLI::App& app, Program& program) {
   createVerb->add_option("id", options->id, "Id: letters, digits, . _ : @ / + -")->required();
   createVerb->add_option("--region", options->region, "Region, for the record");
   add("list", "All workspaces", [&program] { return list(program.common); });
-  add("show", "One workspace", [&program, options] { return show(program.common, *options); })->add_option("id", options->id, "Id")->required();
+  add("show", "One workspace", [&program, options] { return show(program.common, *options); })
+      ->add_option("id", options->id, "Id")
+      ->required();
   add("close", "Take no more grants and facts; leases still end", [&program, options] { return closeWorkspace(program.common, *options); })
       ->add_option("id", options->id, "Id")
       ->required();

@@ -25,6 +25,7 @@ class ByteWriter {
   }
   // Signed, zigzag.
   void integer(std::int64_t value) { number((static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63)); }
+  void flag(bool value) { out_.push_back(value ? 1 : 0); }
   void fixed(crypto::Bytes bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
   void text(std::string_view value) {
     number(value.size());
@@ -50,6 +51,12 @@ class ByteReader {
       if ((byte & 0x80) == 0) return value;
     }
     return fail();
+  }
+  bool flag() { return numberUpTo(1) != 0; }
+  // Fails for a greater number.
+  std::uint64_t numberUpTo(std::uint64_t most) {
+    const std::uint64_t value = number();
+    return value > most ? fail() : value;
   }
   std::int64_t integer() {
     const std::uint64_t value = number();

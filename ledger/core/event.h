@@ -15,6 +15,7 @@ namespace counterfoil {
 namespace redact {
 class Redactor;
 }
+struct RedactedForTest;  // defined in tests only: makes redacted commands without keys
 
 // A fact as reported: may hold secrets and personal values; wiped when it goes. `common` has the table of Entry (the fields a caller may
 // fill: occurredAt, producer, producerSeq, actor, run, host, sandbox, correlation, traceparent, source), `body` that of its kind.
@@ -84,6 +85,7 @@ class RedactedCommand {
 
  private:
   friend class redact::Redactor;
+  friend struct RedactedForTest;
   RedactedCommand() = default;
   crypto::SecretBytes granteeForPolicy_;
   CommandKind kind_ = CommandKind::none;

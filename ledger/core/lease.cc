@@ -28,7 +28,8 @@ namespace {
 LeaseTerms readOwner(ByteReader& reader) {
   LeaseTerms terms;
   terms.granteeKind = static_cast<PrincipalKind>(reader.number());
-  for (std::string_view* text : {&terms.grantee, &terms.run, &terms.host, &terms.bundle, &terms.source, &terms.producer}) *text = reader.text();
+  for (std::string_view* text : {&terms.grantee, &terms.run, &terms.host, &terms.bundle, &terms.source, &terms.producer})
+    *text = reader.text();
   return terms;
 }
 
@@ -48,6 +49,15 @@ LeaseTerms unpackTerms(std::string_view packed) {
     for (std::uint64_t index = 0; index < count; ++index) list->push_back(reader.text());
   }
   return terms;
+}
+
+bool areTerms(std::string_view packed) {
+  ByteReader reader({reinterpret_cast<const std::uint8_t*>(packed.data()), packed.size()});
+  readOwner(reader);
+  for (int list = 0; list < 2; ++list) {
+    for (std::uint64_t left = reader.count(1); left > 0; --left) reader.text();
+  }
+  return reader.complete();
 }
 
 }  // namespace counterfoil

@@ -22,7 +22,9 @@ enum class LeaseState : std::uint8_t {
   failed,  // could not be issued
 };
 
-inline bool isEnded(LeaseState state) { return state >= LeaseState::consumedOut; }
+inline bool isEnded(LeaseState state) {
+  return state >= LeaseState::consumedOut;
+}
 // "granted", "active", "consumed_out", ... as in JSON.
 std::string_view leaseStateName(LeaseState state);
 
@@ -41,6 +43,8 @@ std::string packTerms(const LeaseTerms& terms);
 LeaseTerms unpackTerms(std::string_view packed);
 // The same without scope and resources, which stay empty: all that indexes and selectors ask for.
 LeaseTerms unpackOwner(std::string_view packed);
+// Are these bytes that packTerms() gives?
+bool areTerms(std::string_view packed);
 
 // The part of a lease that changes; plain data, so that undoing a change is a copy.
 struct LeaseProgress {

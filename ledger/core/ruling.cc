@@ -26,15 +26,21 @@ void copyShared(Arena& arena, const StructValue& from, StructValue& to) {
         to.values[index].secretForm = form;
         break;
       }
-      case FieldType::textList: to.setTexts(arena, field.field, value.texts()); break;
-      case FieldType::structure: to.setStructure(arena, field.field, deepCopy(arena, from.structure(field.field))); break;
+      case FieldType::textList:
+        to.setTexts(arena, field.field, value.texts());
+        break;
+      case FieldType::structure:
+        to.setStructure(arena, field.field, deepCopy(arena, from.structure(field.field)));
+        break;
       case FieldType::structureList: {
         std::vector<StructValue> copies;
         for (const StructValue& item : value.structures()) copies.push_back(deepCopy(arena, item));
         to.setStructures(arena, field.field, copies);
         break;
       }
-      default: to.values[index].number = value.number; break;
+      default:
+        to.values[index].number = value.number;
+        break;
     }
   }
 }
@@ -78,16 +84,23 @@ RedactedEvent entryOf(const RedactedCommand& command, Kind kind, unsigned number
   return event;
 }
 
-void setEnum(StructValue& value, Field field, std::uint16_t number) { value.setNumber(field, number); }
+void setEnum(StructValue& value, Field field, std::uint16_t number) {
+  value.setNumber(field, number);
+}
 
 LeaseStanding standingOf(const WorkspaceState& state, const Lease& lease, Timestamp recordedAt) {
   switch (lease.state) {
-    case LeaseState::consumedOut: return {Standing::ended, ReasonCode::usedUp};
-    case LeaseState::revoked: return {Standing::ended, ReasonCode::revoked};
-    case LeaseState::expired: return {Standing::ended, ReasonCode::expired};
-    case LeaseState::failed: return {Standing::ended, ReasonCode::notActive};
+    case LeaseState::consumedOut:
+      return {Standing::ended, ReasonCode::usedUp};
+    case LeaseState::revoked:
+      return {Standing::ended, ReasonCode::revoked};
+    case LeaseState::expired:
+      return {Standing::ended, ReasonCode::expired};
+    case LeaseState::failed:
+      return {Standing::ended, ReasonCode::notActive};
     case LeaseState::granted:
-    case LeaseState::active: break;
+    case LeaseState::active:
+      break;
   }
   if (lease.cause != 0) return {Standing::ended, state.causeOf(lease).revoked ? ReasonCode::revoked : ReasonCode::expired};
   if (recordedAt >= lease.expiresAt && lease.expiresAt.nanoseconds != 0) return {Standing::ended, ReasonCode::expired};
@@ -109,18 +122,29 @@ EntryId derivedId(const EntryId& cause, std::string_view leaseId, unsigned numbe
 
 Ruling rule(const WorkspaceState& state, RedactedCommand command, const RulingContext& context) {
   switch (command.kind()) {
-    case CommandKind::leaseRequest: return ruling::ruleLeaseRequest(state, command, context);
-    case CommandKind::leaseIssue: return ruling::ruleLeaseIssue(state, command, context);
-    case CommandKind::leaseConsume: return ruling::ruleLeaseConsume(state, command, context);
-    case CommandKind::leaseRenew: return ruling::ruleLeaseRenew(state, command, context);
-    case CommandKind::leaseRevoke: return ruling::ruleLeaseRevoke(state, command, context);
-    case CommandKind::revokeAll: return ruling::ruleRevokeAll(state, command, context);
-    case CommandKind::approvalRequest: return ruling::ruleApprovalRequest(state, command, context);
-    case CommandKind::approvalDecide: return ruling::ruleApprovalDecide(state, command, context);
-    case CommandKind::policySet: return ruling::rulePolicySet(state, command, context);
-    case CommandKind::workspaceClose: return ruling::ruleWorkspaceClose(state, command, context);
+    case CommandKind::leaseRequest:
+      return ruling::ruleLeaseRequest(state, command, context);
+    case CommandKind::leaseIssue:
+      return ruling::ruleLeaseIssue(state, command, context);
+    case CommandKind::leaseConsume:
+      return ruling::ruleLeaseConsume(state, command, context);
+    case CommandKind::leaseRenew:
+      return ruling::ruleLeaseRenew(state, command, context);
+    case CommandKind::leaseRevoke:
+      return ruling::ruleLeaseRevoke(state, command, context);
+    case CommandKind::revokeAll:
+      return ruling::ruleRevokeAll(state, command, context);
+    case CommandKind::approvalRequest:
+      return ruling::ruleApprovalRequest(state, command, context);
+    case CommandKind::approvalDecide:
+      return ruling::ruleApprovalDecide(state, command, context);
+    case CommandKind::policySet:
+      return ruling::rulePolicySet(state, command, context);
+    case CommandKind::workspaceClose:
+      return ruling::ruleWorkspaceClose(state, command, context);
     case CommandKind::workspaceCreate:  // touches two chains: the sequencer's own
-    case CommandKind::none: break;
+    case CommandKind::none:
+      break;
   }
   throw Fault(ErrorCode::internal, "a command without a ruling");
 }
@@ -137,7 +161,7 @@ RedactedEvent completeFact(const WorkspaceState& state, RedactedEvent fact, Time
                 "use the lease commands for it; facts are for leases that another system grants", "/leaseId");
   }
   if (!aboutLease || fact.kind() == Kind::leaseGranted || fact.kind() == Kind::leaseRevocationReported) return fact;
-  if (slot == kNoLease) slot = state.slotOfFingerprint(fact.body().text(Field::fingerprint));
+  if (leaseId.empty()) slot = state.slotOfFingerprint(fact.body().text(Field::fingerprint));
   if (slot == kNoLease || !state.lease(slot).reported) return fact;
   const Lease& lease = state.lease(slot);
   const bool ended = isEnded(lease.state);
@@ -156,7 +180,8 @@ RedactedEvent completeFact(const WorkspaceState& state, RedactedEvent fact, Time
 RedactedEvent owedEnd(const WorkspaceState& state) {
   const Lease& lease = state.lease(state.nextOwed());
   const OwedCause& cause = state.causeOf(lease);
-  RedactedEvent event = RedactedEvent::ofLedger(cause.revoked ? Kind::leaseRevoked : Kind::leaseExpired, derivedId(cause.entry, lease.id, 1));
+  RedactedEvent event =
+      RedactedEvent::ofLedger(cause.revoked ? Kind::leaseRevoked : Kind::leaseExpired, derivedId(cause.entry, lease.id, 1));
   StructValue& body = event.body();
   body.setText(event.arena(), Field::leaseId, lease.id);
   body.setText(event.arena(), Field::cascadeOf, cause.cascadeOf);
@@ -176,8 +201,8 @@ std::optional<RedactedEvent> dueEnd(const WorkspaceState& state, LeaseSlot slot,
   if (!lease.occupied || isEnded(lease.state) || lease.cause != 0) return std::nullopt;
   const bool unissued = !lease.reported && lease.state == LeaseState::granted && lease.issueBy < lease.expiresAt;
   const Timestamp due = unissued ? lease.issueBy : lease.expiresAt;
-  if (due.nanoseconds == 0 || recordedAt < due) return std::nullopt;
-  RedactedEvent event = RedactedEvent::ofLedger(Kind::leaseExpired, derivedId(lease.grantEntry, lease.id, 1));
+  if (due.nanoseconds == 0 || (lease.reported ? state.watermark(lease, recordedAt) : recordedAt) < due) return std::nullopt;
+  RedactedEvent event = RedactedEvent::ofLedger(Kind::leaseExpired, derivedId(lease.grantEntry, lease.id, 2));
   StructValue& body = event.body();
   body.setText(event.arena(), Field::leaseId, lease.id);
   body.setTime(Field::expiresAt, lease.expiresAt);

@@ -40,10 +40,12 @@ RedactedEvent completeFact(const WorkspaceState& state, RedactedEvent fact, Time
 // The end that the first owed lease waits for. state.hasOwed().
 RedactedEvent owedEnd(const WorkspaceState& state);
 
-// The end of a lease whose time has come; nullopt if it has not (renewed, ended or issued meanwhile).
+// The end of a lease whose time has come (for a reported one: whose producer's watermark has passed it); nullopt if it has not (renewed,
+// ended or issued meanwhile).
 std::optional<RedactedEvent> dueEnd(const WorkspaceState& state, LeaseSlot slot, Timestamp recordedAt);
 
-// The id of the n-th entry that follows from `cause`: UUIDv8(SHA-256(cause "\n" lease id "\n" n)).
+// The id of the n-th entry that follows from `cause`: UUIDv8(SHA-256(cause "\n" lease id "\n" n)). From a grant: 1 is `lease.issued` of the
+// same request, 2 the expiry. From any other cause: 1 is the owed end.
 EntryId derivedId(const EntryId& cause, std::string_view leaseId, unsigned number);
 
 }  // namespace counterfoil

@@ -47,10 +47,14 @@ Ruling deny(const WorkspaceState& state, const RedactedCommand& command, LeaseSt
 
 ReasonCode reasonOf(PolicyReason reason) {
   switch (reason) {
-    case PolicyReason::ttlExceeded: return ReasonCode::ttlExceeded;
-    case PolicyReason::scopeExceeded: return ReasonCode::scopeExceeded;
-    case PolicyReason::approvalMissing: return ReasonCode::approvalMissing;
-    default: return ReasonCode::policy;
+    case PolicyReason::ttlExceeded:
+      return ReasonCode::ttlExceeded;
+    case PolicyReason::scopeExceeded:
+      return ReasonCode::scopeExceeded;
+    case PolicyReason::approvalMissing:
+      return ReasonCode::approvalMissing;
+    default:
+      return ReasonCode::policy;
   }
 }
 
@@ -86,12 +90,18 @@ bool covered(const std::vector<std::string_view>& granted, std::span<const std::
 
 std::string explain(ReasonCode reason) {
   switch (reason) {
-    case ReasonCode::expired: return "the lease has expired";
-    case ReasonCode::revoked: return "the lease was revoked";
-    case ReasonCode::usedUp: return "the last allowed use of the lease was made";
-    case ReasonCode::notActive: return "the lease is not active";
-    case ReasonCode::unknownLease: return "no lease of this id was granted here";
-    default: return "refused";
+    case ReasonCode::expired:
+      return "the lease has expired";
+    case ReasonCode::revoked:
+      return "the lease was revoked";
+    case ReasonCode::usedUp:
+      return "the last allowed use of the lease was made";
+    case ReasonCode::notActive:
+      return "the lease is not active";
+    case ReasonCode::unknownLease:
+      return "no lease of this id was granted here";
+    default:
+      return "refused";
   }
 }
 
@@ -155,7 +165,8 @@ void checkDuration(const StructValue& body, Field field, bool required) {
   const std::uint64_t seconds = body.number(field);
   if (seconds > static_cast<std::uint64_t>(limits::kTtlSecondsMax) || (required && seconds == 0)) {
     const std::string name = body.table->find(field)->name;
-    throw Fault(ErrorCode::invalidValue, name + " must be between 1 second and 366 days", "ask for a time the lease is really needed", "/" + name);
+    throw Fault(ErrorCode::invalidValue, name + " must be between 1 second and 366 days", "ask for a time the lease is really needed",
+                "/" + name);
   }
 }
 
@@ -165,7 +176,8 @@ Ruling ruleLeaseRequest(const WorkspaceState& state, const RedactedCommand& comm
   const StructValue& body = command.body();
   checkDuration(body, Field::ttlSeconds, true);
   checkDuration(body, Field::renewableForSeconds, false);
-  const std::string leaseId = body.text(Field::leaseId).empty() ? toUuid(derivedId(command.id(), "lease", 0)) : std::string(body.text(Field::leaseId));
+  const std::string leaseId =
+      body.text(Field::leaseId).empty() ? toUuid(derivedId(command.id(), "lease", 0)) : std::string(body.text(Field::leaseId));
   if (state.slotOf(leaseId) != kNoLease) {
     throw Fault(ErrorCode::alreadyExists, "a lease of this id exists", "leave leaseId out, or choose another", "/leaseId");
   }
@@ -174,11 +186,13 @@ Ruling ruleLeaseRequest(const WorkspaceState& state, const RedactedCommand& comm
   const PolicyDecision decision = evaluatePolicy(state, command, context, approval.present);
   if (!decision.allowed) {
     const bool rejected = approval.rejected && decision.reason == PolicyReason::approvalMissing;
-    return deny(state, command, LeaseStep::grant, rejected ? ReasonCode::approvalRejected : reasonOf(decision.reason), decision.explanation);
+    return deny(state, command, LeaseStep::grant, rejected ? ReasonCode::approvalRejected : reasonOf(decision.reason),
+                decision.explanation);
   }
   const Timestamp expiresAt = after(context.recordedAt, body.number(Field::ttlSeconds));
   Timestamp renewableUntil;
-  if (decision.renewableForSeconds > 0) renewableUntil = after(context.recordedAt, static_cast<std::uint64_t>(decision.renewableForSeconds));
+  if (decision.renewableForSeconds > 0)
+    renewableUntil = after(context.recordedAt, static_cast<std::uint64_t>(decision.renewableForSeconds));
   const ParentCheck parent = checkParent(state, body, expiresAt, renewableUntil, context);
   if (parent.reason != ReasonCode::unspecified) return deny(state, command, LeaseStep::grant, parent.reason, parent.explanation);
 
@@ -188,7 +202,7 @@ Ruling ruleLeaseRequest(const WorkspaceState& state, const RedactedCommand& comm
   Arena& arena = granted.arena();
   StructValue& lease = granted.body();
   copyShared(arena, body, lease);
-  lease.at(Field::secret) = {};      // belongs to lease.issued
+  lease.at(Field::secret) = {};  // belongs to lease.issued
   lease.at(Field::upstreamId) = {};
   lease.setText(arena, Field::leaseId, leaseId);
   lease.setTime(Field::issuedAt, context.recordedAt);
@@ -213,6 +227,10 @@ Ruling ruleLeaseRequest(const WorkspaceState& state, const RedactedCommand& comm
 
 Ruling ruleLeaseIssue(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context) {
   const StructValue& body = command.body();
+  const auto outcome = static_cast<Outcome>(body.number(Field::outcome));
+  if (outcome != Outcome::unspecified && outcome != Outcome::issued && outcome != Outcome::failed) {
+    throw Fault(ErrorCode::invalidValue, "outcome must be issued or failed", "", "/outcome");
+  }
   const Lease* lease = state.findLease(body.text(Field::leaseId));
   if (lease == nullptr || lease->reported) {
     return deny(state, command, LeaseStep::issue, ReasonCode::unknownLease, explain(ReasonCode::unknownLease));
@@ -226,10 +244,6 @@ Ruling ruleLeaseIssue(const WorkspaceState& state, const RedactedCommand& comman
   result.leaseId = lease->id;
   RedactedEvent event = entryOf(command, Kind::leaseIssued, 0, {});
   copyShared(event.arena(), body, event.body());
-  const auto outcome = static_cast<Outcome>(body.number(Field::outcome));
-  if (outcome != Outcome::unspecified && outcome != Outcome::issued && outcome != Outcome::failed) {
-    throw Fault(ErrorCode::invalidValue, "outcome must be issued or failed", "", "/outcome");
-  }
   setEnum(event.body(), Field::outcome, outcome == Outcome::failed ? Outcome::failed : Outcome::issued);
   event.body().setFlag(Field::terminal, outcome == Outcome::failed);
   result.entries.push_back(std::move(event));
@@ -238,6 +252,10 @@ Ruling ruleLeaseIssue(const WorkspaceState& state, const RedactedCommand& comman
 
 Ruling ruleLeaseConsume(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context) {
   const StructValue& body = command.body();
+  const auto outcome = static_cast<Outcome>(body.number(Field::outcome));
+  if (outcome != Outcome::unspecified && outcome != Outcome::ok && outcome != Outcome::error && outcome != Outcome::partial) {
+    throw Fault(ErrorCode::invalidValue, "outcome must be ok, error or partial", "", "/outcome");
+  }
   const Lease* lease = state.findLease(body.text(Field::leaseId));
   const auto refuse = [&](ReasonCode reason, std::string_view why) { return deny(state, command, LeaseStep::consume, reason, why, lease); };
   if (lease == nullptr || lease->reported) {
@@ -259,10 +277,6 @@ Ruling ruleLeaseConsume(const WorkspaceState& state, const RedactedCommand& comm
   result.leaseId = lease->id;
   RedactedEvent event = entryOf(command, Kind::leaseConsumed, 0, {});
   copyShared(event.arena(), body, event.body());
-  const auto outcome = static_cast<Outcome>(body.number(Field::outcome));
-  if (outcome != Outcome::unspecified && outcome != Outcome::ok && outcome != Outcome::error && outcome != Outcome::partial) {
-    throw Fault(ErrorCode::invalidValue, "outcome must be ok, error or partial", "", "/outcome");
-  }
   if (outcome == Outcome::unspecified) setEnum(event.body(), Field::outcome, Outcome::ok);
   event.body().setNumber(Field::uses, lease->uses + 1);
   event.body().setFlag(Field::terminal, lease->maxUses != 0 && lease->uses + 1 >= lease->maxUses);
@@ -285,7 +299,8 @@ Ruling ruleLeaseRenew(const WorkspaceState& state, const RedactedCommand& comman
   // A renewal never shortens: children may rely on the end as it stands.
   const Timestamp expiresAt = std::max(lease->expiresAt, after(context.recordedAt, body.number(Field::ttlSeconds)));
   if (expiresAt > lease->renewableUntil) {
-    return refuse(ReasonCode::ttlExceeded, lease->renewableUntil.nanoseconds == 0 ? "the lease is not renewable" : "the renewal would pass renewableUntil");
+    return refuse(ReasonCode::ttlExceeded,
+                  lease->renewableUntil.nanoseconds == 0 ? "the lease is not renewable" : "the renewal would pass renewableUntil");
   }
   if (lease->parent != kNoLease && expiresAt > state.lease(lease->parent).expiresAt) {
     return refuse(ReasonCode::ttlExceeded, "a lease does not outlive its parent");

@@ -11,8 +11,7 @@ constexpr std::uint64_t kApprovalSecondsDefault = 3600;
 
 struct Selection {
   RevocationSelector selector = RevocationSelector::unspecified;
-  std::string value;     // what leases are compared by
-  std::string recorded;  // what the entry says: an id, a pseudonym or a fingerprint
+  std::string value;  // as the entry says it: an id, a pseudonym or a fingerprint
 };
 
 Selection selectionOf(const RedactedCommand& command) {
@@ -22,7 +21,7 @@ Selection selectionOf(const RedactedCommand& command) {
   const auto take = [&](RevocationSelector selector, std::string_view value) {
     if (value.empty()) return;
     ++given;
-    result = {selector, std::string(value), std::string(value)};
+    result = {selector, std::string(value)};
   };
   take(RevocationSelector::run, command.common().text(Field::run));
   take(RevocationSelector::host, command.common().text(Field::host));
@@ -32,8 +31,7 @@ Selection selectionOf(const RedactedCommand& command) {
   const PrincipalValue principal = principalOf(body, Field::principal);
   if (principal.kind != PrincipalKind::unspecified) {
     ++given;
-    const std::string key = principalKey(principal);
-    result = {RevocationSelector::principal, key, key};
+    result = {RevocationSelector::principal, principalKey(principal)};
   }
   if (given != 1) {
     throw Fault(ErrorCode::invalidValue, "a bulk revocation needs exactly one of run, host, principal, bundle, credential, lease",
@@ -48,16 +46,15 @@ Ruling ruleRevokeAll(const WorkspaceState& state, const RedactedCommand& command
   const StructValue& body = command.body();
   const Selection selection = selectionOf(command);
   Ruling result;
-  result.revocationId = body.text(Field::revocationId).empty() ? toUuid(derivedId(command.id(), "revocation", 0)) : std::string(body.text(Field::revocationId));
-  state.forEachLive([&](LeaseSlot, const Lease& lease) {
-    if (!lease.reported && lease.cause == 0 && selects(selection.selector, selection.value, lease)) ++result.matched;
-  });
+  result.revocationId = body.text(Field::revocationId).empty() ? toUuid(derivedId(command.id(), "revocation", 0))
+                                                               : std::string(body.text(Field::revocationId));
+  result.matched = state.selected(selection.selector, selection.value).size();
   RedactedEvent event = entryOf(command, Kind::revocationOrdered, 0, {});
   StructValue& order = event.body();
   copyShared(event.arena(), body, order);
   order.setText(event.arena(), Field::revocationId, result.revocationId);
   setEnum(order, Field::selector, selection.selector);
-  order.setText(event.arena(), Field::value, selection.recorded);
+  order.setText(event.arena(), Field::value, selection.value);
   setPrincipal(event.arena(), order, Field::by, principalOf(command.common(), Field::actor));
   if (body.number(Field::reasonCode) == 0) setEnum(order, Field::reasonCode, ReasonCode::bulk);
   order.setNumber(Field::matched, result.matched);
@@ -69,7 +66,8 @@ Ruling ruleApprovalRequest(const WorkspaceState& state, const RedactedCommand& c
   if (state.closed()) throw Fault(ErrorCode::workspaceClosed, "the workspace is closed");
   const StructValue& body = command.body();
   Ruling result;
-  result.approvalId = body.text(Field::approvalId).empty() ? toUuid(derivedId(command.id(), "approval", 0)) : std::string(body.text(Field::approvalId));
+  result.approvalId =
+      body.text(Field::approvalId).empty() ? toUuid(derivedId(command.id(), "approval", 0)) : std::string(body.text(Field::approvalId));
   if (state.findApproval(result.approvalId) != nullptr) {
     throw Fault(ErrorCode::alreadyExists, "an approval of this id exists", "leave approvalId out, or choose another", "/approvalId");
   }
@@ -88,9 +86,11 @@ Ruling ruleApprovalRequest(const WorkspaceState& state, const RedactedCommand& c
 }
 
 Ruling ruleApprovalDecide(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context) {
+  if (state.closed()) throw Fault(ErrorCode::workspaceClosed, "the workspace is closed");
   const StructValue& body = command.body();
   const Approval* approval = state.findApproval(body.text(Field::approvalId));
-  if (approval == nullptr) throw Fault(ErrorCode::noSuchItem, "no approval of this id was asked for", "`approval list` shows them", "/approvalId");
+  if (approval == nullptr)
+    throw Fault(ErrorCode::noSuchItem, "no approval of this id was asked for", "`approval list` shows them", "/approvalId");
   const auto decision = static_cast<Decision>(body.number(Field::decision));
   if (decision != Decision::approved && decision != Decision::rejected) {
     throw Fault(ErrorCode::invalidValue, "decision must be approved or rejected", "", "/decision");
@@ -132,6 +132,7 @@ Ruling rulePolicySet(const WorkspaceState& state, const RedactedCommand& command
 }
 
 Ruling ruleWorkspaceClose(const WorkspaceState& state, const RedactedCommand& command, const RulingContext&) {
+  if (state.number() == kSystemWorkspace) throw Fault(ErrorCode::notAllowed, "the ledger's own workspace cannot be closed");
   if (state.closed()) throw Fault(ErrorCode::workspaceClosed, "the workspace is closed already");
   RedactedEvent event = entryOf(command, Kind::workspaceClosed, 0, {});
   event.body().setText(event.arena(), Field::workspaceId, state.id());

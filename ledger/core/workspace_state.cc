@@ -10,12 +10,27 @@ namespace {
 
 constexpr std::int64_t kEndedKept = limits::kEndedLeaseKeptSeconds * kNanosecondsPerSecond;
 constexpr std::int64_t kWatermarkLag = limits::kWatermarkLagSeconds * kNanosecondsPerSecond;
+// An entry ends at most one lease, so forgetting a few at each keeps up; a burst of a day ago is spread over what follows.
+constexpr std::size_t kForgottenPerEntry = 64;
+// Producers that say nothing any more are looked at this often, by seq.
+constexpr std::uint64_t kSweepEvery = 1'024;
+constexpr std::size_t kForgottenPerSweep = 4 * kSweepEvery;
+
+Timestamp watermarkOf(const ProducerState& producer, Timestamp recordedAt) {
+  if (producer.finished) return recordedAt;
+  return std::min(Timestamp{producer.greatestOccurredAt.nanoseconds - kWatermarkLag}, recordedAt);
+}
 
 std::string producerKey(std::string_view source, std::string_view producer) {
   std::string key(source);
   key += '\n';
   key += producer;
   return key;
+}
+
+std::string keyOf(const Lease& reported) {
+  const LeaseTerms terms = unpackOwner(reported.terms);
+  return producerKey(terms.source, terms.producer);
 }
 
 }  // namespace
@@ -39,11 +54,6 @@ LeaseSlot WorkspaceState::slotOf(std::string_view leaseId) const {
 const Lease* WorkspaceState::findLease(std::string_view leaseId) const {
   const LeaseSlot slot = slotOf(leaseId);
   return slot == kNoLease ? nullptr : &leases_[slot];
-}
-
-LeaseSlot WorkspaceState::slotOfFingerprint(std::string_view fingerprint) const {
-  const auto found = byFingerprint_.find(std::string(fingerprint));
-  return found == byFingerprint_.end() ? kNoLease : found->second;
 }
 
 std::uint64_t WorkspaceState::outstanding(const PrincipalValue& grantee) const {
@@ -77,22 +87,57 @@ bool WorkspaceState::timerCounts(LeaseSlot slot, std::uint32_t stamp) const {
   return slot < leases_.size() && leases_[slot].occupied && leases_[slot].timer == stamp && !isEnded(leases_[slot].state);
 }
 
-Timestamp WorkspaceState::watermarkOf(const ProducerState& producer, Timestamp recordedAt) const {
-  if (producer.finished) return recordedAt;
-  return std::min(Timestamp{producer.greatestOccurredAt.nanoseconds - kWatermarkLag}, recordedAt);
+Timestamp WorkspaceState::watermark(const Lease& reported, Timestamp recordedAt) const {
+  const auto producer = producers_.find(keyOf(reported));
+  return producer == producers_.end() ? Timestamp{} : watermarkOf(producer->second, recordedAt);
 }
 
 void WorkspaceState::collectReportedDue(Timestamp recordedAt, std::size_t limit, std::vector<LeaseSlot>& due) const {
-  for (const auto& [key, byEnd] : reportedByEnd_) {
+  for (const auto& [key, leases] : reported_) {
+    if (leases.byEnd.empty()) continue;
     const auto producer = producers_.find(key);
     if (producer == producers_.end()) continue;
     const Timestamp watermark = watermarkOf(producer->second, recordedAt);
-    for (const auto& [expiresAt, slot] : byEnd) {
+    for (const auto& [expiresAt, grantSeq, slot] : leases.byEnd) {
       if (expiresAt > watermark.nanoseconds) break;
-      if (due.size() == limit) return;
+      if (due.size() >= limit) return;
       due.push_back(slot);
     }
   }
+}
+
+void WorkspaceState::collectBelow(LeaseSlot slot, std::vector<LeaseSlot>& found) const {
+  for (LeaseSlot child = leases_[slot].firstChild; child != kNoLease; child = leases_[child].nextSibling) {
+    if (!isEnded(leases_[child].state) && leases_[child].cause == 0) found.push_back(child);
+    collectBelow(child, found);
+  }
+}
+
+std::vector<LeaseSlot> WorkspaceState::selected(RevocationSelector selector, std::string_view value) const {
+  std::vector<LeaseSlot> roots;
+  const auto take = [&](LeaseSlot slot, const Lease& lease) {
+    if (!lease.reported && !isEnded(lease.state) && lease.cause == 0 && selects(selector, value, lease)) roots.push_back(slot);
+  };
+  if (selector == RevocationSelector::parent) {
+    const LeaseSlot slot = slotOf(value);
+    if (slot != kNoLease) take(slot, leases_[slot]);
+  } else {
+    forEachLive(take);
+  }
+  std::sort(roots.begin(), roots.end(), [&](LeaseSlot left, LeaseSlot right) { return leases_[left].grantSeq < leases_[right].grantSeq; });
+  std::vector<LeaseSlot> found;
+  std::vector<bool> seen(leases_.size());
+  std::vector<LeaseSlot> tree;
+  for (const LeaseSlot root : roots) {
+    tree.assign(1, root);
+    collectBelow(root, tree);
+    for (const LeaseSlot slot : tree) {
+      // What lies below one that matched may have matched itself.
+      if (!seen[slot]) found.push_back(slot);
+      seen[slot] = true;
+    }
+  }
+  return found;
 }
 
 // ---- change, with how to undo it ----
@@ -108,19 +153,8 @@ Lease& WorkspaceState::change(LeaseSlot slot) {
   return lease;
 }
 
-template <class Map, class Key>
-typename Map::mapped_type& WorkspaceState::changeIn(Map& map, const Key& key) {
-  const auto found = map.find(key);
-  if (found == map.end()) {
-    undoable([&map, key] { map.erase(map.find(key)); });
-    return map[key];
-  }
-  undoable([&map, key, before = found->second] { map[key] = before; });
-  return found->second;
-}
-
 void WorkspaceState::index(const Lease& lease, LeaseSlot slot, bool present) {
-  const LeaseTerms terms = unpackTerms(lease.terms);
+  const LeaseTerms terms = unpackOwner(lease.terms);
   const std::string grantee = principalKey({terms.granteeKind, terms.grantee});
   if (present) {
     ++live_;
@@ -133,12 +167,41 @@ void WorkspaceState::index(const Lease& lease, LeaseSlot slot, bool present) {
   if (!lease.reported || lease.expiresAt.nanoseconds == 0) return;
   const std::string key = producerKey(terms.source, terms.producer);
   if (present) {
-    reportedByEnd_[key].insert({lease.expiresAt.nanoseconds, slot});
+    reported_[key].byEnd.insert({lease.expiresAt.nanoseconds, lease.grantSeq, slot});
   } else {
-    auto& byEnd = reportedByEnd_[key];
-    byEnd.erase({lease.expiresAt.nanoseconds, slot});
-    if (byEnd.empty()) reportedByEnd_.erase(key);
+    reported_[key].byEnd.erase({lease.expiresAt.nanoseconds, lease.grantSeq, slot});
+    dropIfEmpty(key);
   }
+}
+
+std::deque<LeaseSlot>& WorkspaceState::endedOfProducer(const Lease& lease) {
+  return reported_[keyOf(lease)].ended;
+}
+
+void WorkspaceState::dropIfEmpty(const std::string& producerKey) {
+  const auto found = reported_.find(producerKey);
+  if (found != reported_.end() && found->second.byEnd.empty() && found->second.ended.empty()) reported_.erase(found);
+}
+
+// A lease taken out keeps its neighbours' slots, so that link's inverse can put it back where it was.
+void WorkspaceState::unlink(LeaseSlot slot) {
+  const Lease& lease = leases_[slot];
+  if (lease.previousSibling != kNoLease) {
+    leases_[lease.previousSibling].nextSibling = lease.nextSibling;
+  } else {
+    leases_[lease.parent].firstChild = lease.nextSibling;
+  }
+  if (lease.nextSibling != kNoLease) leases_[lease.nextSibling].previousSibling = lease.previousSibling;
+}
+
+void WorkspaceState::link(LeaseSlot slot) {
+  const Lease& lease = leases_[slot];
+  if (lease.previousSibling != kNoLease) {
+    leases_[lease.previousSibling].nextSibling = slot;
+  } else {
+    leases_[lease.parent].firstChild = slot;
+  }
+  if (lease.nextSibling != kNoLease) leases_[lease.nextSibling].previousSibling = slot;
 }
 
 LeaseSlot WorkspaceState::addLease(Lease lease) {
@@ -167,7 +230,8 @@ LeaseSlot WorkspaceState::addLease(Lease lease) {
   });
   if (added.parent != kNoLease) {
     added.nextSibling = leases_[added.parent].firstChild;
-    change(added.parent).firstChild = slot;
+    link(slot);
+    undoable([this, slot] { unlink(slot); });
   }
   arm(slot);
   return slot;
@@ -175,32 +239,22 @@ LeaseSlot WorkspaceState::addLease(Lease lease) {
 
 void WorkspaceState::removeLease(LeaseSlot slot) {
   Lease& lease = leases_[slot];
-  // Unlink from a parent that is still there; children left behind lose their way up, which an ended lease no longer needs.
-  if (lease.parent != kNoLease && leases_[lease.parent].occupied) {
-    LeaseSlot child = leases_[lease.parent].firstChild;
-    if (child == slot) {
-      change(lease.parent).firstChild = lease.nextSibling;
-    } else {
-      while (child != kNoLease && leases_[child].nextSibling != slot) child = leases_[child].nextSibling;
-      if (child != kNoLease) change(child).nextSibling = lease.nextSibling;
-    }
+  dropTag(slot);
+  if (lease.parent != kNoLease) {
+    unlink(slot);
+    undoable([this, slot] { link(slot); });
   }
+  // Children left behind lose their way up, which an ended lease no longer needs.
   for (LeaseSlot child = lease.firstChild; child != kNoLease; child = leases_[child].nextSibling) {
     undoable([this, child, slot] { leases_[child].parent = slot; });
     leases_[child].parent = kNoLease;
   }
-  if (lease.tagGeneration != 0) {
-    for (auto entry = byFingerprint_.begin(); lease.reported && entry != byFingerprint_.end(); ++entry) {
-      if (entry->second != slot) continue;
-      undoable([this, key = entry->first, slot] { byFingerprint_[key] = slot; });
-      byFingerprint_.erase(entry);
-      break;
-    }
-  }
   undoable([this, slot, before = lease] {
     // The free list is a stack, and changes are undone in reverse: the slot lies on top again.
     freeSlots_.pop_back();
+    const std::uint32_t stamp = std::max(leases_[slot].timer, before.timer);
     leases_[slot] = before;
+    leases_[slot].timer = stamp;
     byId_[leases_[slot].id] = slot;
   });
   byId_.erase(lease.id);
@@ -223,21 +277,21 @@ void WorkspaceState::arm(LeaseSlot slot) {
   observer_.armTimer(number_, slot, lease.timer, due);
 }
 
-std::uint32_t WorkspaceState::addCause(const OwedCause& cause) {
+void WorkspaceState::owe(const std::vector<LeaseSlot>& slots, const OwedCause& why) {
+  if (slots.empty()) return;
   const std::uint32_t number = nextCause_++;
-  causes_[number] = cause;
+  OwedCause& cause = causes_[number];
+  cause = why;
+  cause.remaining = slots.size();
   undoable([this, number] {
     causes_.erase(number);
     nextCause_ = number;
   });
-  return number;
-}
-
-void WorkspaceState::owe(LeaseSlot slot, std::uint32_t cause) {
-  change(slot).cause = cause;
-  ++changeIn(causes_, cause).remaining;
-  owed_.push_back(slot);
-  undoable([this] { owed_.pop_back(); });
+  for (const LeaseSlot slot : slots) {
+    change(slot).cause = number;
+    owed_.push_back(slot);
+    undoable([this] { owed_.pop_back(); });
+  }
 }
 
 void WorkspaceState::settleOwed(LeaseSlot slot) {
@@ -257,16 +311,6 @@ void WorkspaceState::settleOwed(LeaseSlot slot) {
   undoable([this, place, slot] { owed_.insert(owed_.begin() + place, slot); });
 }
 
-void WorkspaceState::oweDescendants(LeaseSlot slot, std::uint32_t& cause, const OwedCause& why) {
-  for (LeaseSlot child = leases_[slot].firstChild; child != kNoLease; child = leases_[child].nextSibling) {
-    if (!isEnded(leases_[child].state) && leases_[child].cause == 0) {
-      if (cause == 0) cause = addCause(why);
-      owe(child, cause);
-    }
-    oweDescendants(child, cause, why);
-  }
-}
-
 void WorkspaceState::end(LeaseSlot slot, LeaseState state, const EntryView& view, bool cascadeRevoked) {
   settleOwed(slot);
   {
@@ -277,37 +321,60 @@ void WorkspaceState::end(LeaseSlot slot, LeaseState state, const EntryView& view
   // The undo of change() runs before the one above (reverse order), so that index() there sees the lease as it was.
   Lease& lease = change(slot);
   lease.state = state;
-  lease.endedAt = lease.reported ? view.occurredAt : view.recordedAt;
+  lease.endedAt = lease.reported ? std::min(view.occurredAt, view.recordedAt) : view.recordedAt;
   lease.endSeq = view.seq.value;
-  auto& order = lease.reported ? endedReported_ : ended_;
-  order.emplace_back(slot, view.seq.value);
-  undoable([&order] { order.pop_back(); });
-  if (lease.reported) return;
-  std::uint32_t cause = 0;
-  oweDescendants(slot, cause, {lease.id, view.id, cascadeRevoked, 0});
+  if (lease.reported) {
+    endedOfProducer(lease).push_back(slot);
+    undoable([this, slot] {
+      endedOfProducer(leases_[slot]).pop_back();
+      dropIfEmpty(keyOf(leases_[slot]));
+    });
+    return;
+  }
+  ended_.push_back(slot);
+  undoable([this] { ended_.pop_back(); });
+  std::vector<LeaseSlot> below;
+  collectBelow(slot, below);
+  owe(below, {lease.id, view.id, cascadeRevoked, 0});
 }
 
-void WorkspaceState::prune(Timestamp recordedAt) {
-  const auto drop = [this](auto& order, const auto& old) {
-    while (!order.empty()) {
-      const auto [slot, seq] = order.front();
-      const Lease& lease = leases_[slot];
-      if (lease.occupied && lease.endSeq == seq && isEnded(lease.state)) {
-        if (!old(lease)) return;
-        removeLease(slot);
-      }
-      order.pop_front();
-      undoable([&order, front = std::pair(slot, seq)] { order.push_front(front); });
-    }
-  };
-  drop(ended_, [&](const Lease& lease) { return lease.endedAt.nanoseconds + kEndedKept <= recordedAt.nanoseconds; });
-  drop(endedReported_, [&](const Lease& lease) {
-    const LeaseTerms terms = unpackTerms(lease.terms);
-    const ProducerState* producer = findProducer(terms.source, terms.producer);
-    // Event time: how far the producer itself has come, so that an import of old history keeps what its next part may speak of.
-    const std::int64_t now = producer == nullptr ? recordedAt.nanoseconds : producer->greatestOccurredAt.nanoseconds - kWatermarkLag;
-    return lease.endedAt.nanoseconds + kEndedKept <= now;
-  });
+void WorkspaceState::pruneReported(const std::string& producerKey, Timestamp recordedAt, std::size_t& left) {
+  const auto found = reported_.find(producerKey);
+  const auto producer = producers_.find(producerKey);
+  if (found == reported_.end() || producer == producers_.end()) return;
+  // Event time: how far the producer itself has come, so that an import of old history keeps what its next part may speak of.
+  const std::int64_t now = watermarkOf(producer->second, recordedAt).nanoseconds;
+  auto& ended = found->second.ended;
+  for (; left > 0 && !ended.empty(); --left) {
+    const LeaseSlot front = ended.front();
+    if (leases_[front].endedAt.nanoseconds + kEndedKept > now) break;
+    removeLease(front);
+    ended.pop_front();
+    undoable([this, producerKey, front] { reported_[producerKey].ended.push_front(front); });
+  }
+  dropIfEmpty(producerKey);
+}
+
+void WorkspaceState::prune(const EntryView& view) {
+  for (std::size_t left = kForgottenPerEntry; left > 0 && !ended_.empty(); --left) {
+    const LeaseSlot front = ended_.front();
+    if (leases_[front].endedAt.nanoseconds + kEndedKept > view.recordedAt.nanoseconds) break;
+    removeLease(front);
+    ended_.pop_front();
+    undoable([this, front] { ended_.push_front(front); });
+  }
+  if (reported_.empty()) return;
+  if (view.seq.value % kSweepEvery != 0) {
+    std::size_t left = kForgottenPerEntry;
+    pruneReported(producerKey(view.entry.text(Field::source), view.entry.text(Field::producer)), view.recordedAt, left);
+    return;
+  }
+  std::size_t left = kForgottenPerSweep;
+  std::vector<std::string> keys;
+  for (const auto& [key, leases] : reported_) {
+    if (!leases.ended.empty()) keys.push_back(key);
+  }
+  for (const std::string& key : keys) pruneReported(key, view.recordedAt, left);
 }
 
 // ---- speculation ----
@@ -327,12 +394,14 @@ void WorkspaceState::commitTo(std::uint64_t mark) {
 
 void WorkspaceState::rollback() {
   journaling_ = false;
+  journalStart_ += journal_.size();
   while (!journal_.empty()) {
     const Undo undo = std::move(journal_.back());
     journal_.pop_back();
     undo();
   }
   journaling_ = true;
+  headSaved_ = false;
 }
 
 }  // namespace counterfoil

@@ -1,7 +1,7 @@
 // What the writer of a workspace knows: the fold of its entries, as far as decisions need it. Pure: no I/O, no clock, no threads.
 //
-// The same apply() runs after chaining, at recovery and in tests. Changes since the last commitTo() can be rolled back, because a batch that
-// the log refuses never happened.
+// The same apply() runs after chaining, at recovery and in tests. Changes since the last commitTo() can be rolled back, because a batch
+// that the log refuses never happened.
 #pragma once
 
 #include <deque>
@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -20,6 +21,9 @@
 #include "ledger/core/policy.h"
 
 namespace counterfoil {
+
+class ByteReader;
+class ByteWriter;
 
 // Who wants to hear of what changes beyond this workspace's own state. Calls come from apply(), rollback() and load().
 class StateObserver {
@@ -40,12 +44,16 @@ struct Approval {
   bool usedUp = false;
 };
 
-// How far a source's producer has come.
+// How far a source's producer has come. Commands count for its numbers only, facts for its time as well.
 struct ProducerState {
-  Timestamp greatestOccurredAt;
-  std::uint64_t contiguousSeq = 0;      // greatest producerSeq with no gap before it
-  std::set<std::uint64_t> ahead;        // received beyond a gap, at most 1,024
-  bool finished = false;                // import.finished came, and no fact since: its watermark is the ledger's clock
+  struct Range {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+  };
+  Timestamp greatestOccurredAt;     // of its facts
+  std::uint64_t contiguousSeq = 0;  // greatest producerSeq with no gap before it
+  std::vector<Range> ahead;         // received beyond a gap, in order, a gap before each; at most 1,024
+  bool finished = false;            // import.finished came, and no fact since: its watermark is the ledger's clock
 };
 
 // Why leases are owed an end: one revocation, expiry or last use, and how many still wait for their own entry because of it.
@@ -91,6 +99,8 @@ class WorkspaceState {
   const ProducerState* findProducer(std::string_view source, std::string_view producer) const;
   void forEachLive(const std::function<void(LeaseSlot, const Lease&)>& visit) const;
   void forEachLease(const std::function<void(LeaseSlot, const Lease&)>& visit) const;
+  // What a bulk revocation hits: commanded leases that live and are not owed an end, and their descendants; in the order of their ends.
+  std::vector<LeaseSlot> selected(RevocationSelector selector, std::string_view value) const;
   // Numbers by id; only in `_system`.
   const std::unordered_map<std::string, std::uint64_t>& allocated() const { return allocated_; }
   std::uint64_t nextNumber() const { return nextNumber_; }
@@ -99,19 +109,23 @@ class WorkspaceState {
   bool hasOwed() const { return !owed_.empty(); }
   LeaseSlot nextOwed() const { return owed_.front(); }
   const OwedCause& causeOf(const Lease& lease) const { return causes_.at(lease.cause); }
-  // Reported leases whose producer's watermark has passed their end, at most `limit`, appended.
+  // Up to where the producer of a reported lease has told everything.
+  Timestamp watermark(const Lease& reported, Timestamp recordedAt) const;
+  // Reported leases whose producer's watermark has passed their end, appended until `due` has `limit`.
   void collectReportedDue(Timestamp recordedAt, std::size_t limit, std::vector<LeaseSlot>& due) const;
   // Is the timer that fell due still the one that counts?
   bool timerCounts(LeaseSlot slot, std::uint32_t stamp) const;
 
   // ---- change ----
-  // Folds one entry of this workspace and advances the head.
+  // Folds one entry of this workspace and advances the head. Forgets a bounded number of leases whose 24 h after the end are over, so
+  // that no single entry pays for a day's worth.
   void apply(const EntryView& view, const LeafHash& leaf);
   // An entry whose content is gone: counts for chain and tree only.
   void applyWithheld(Sequence seq, const LeafHash& leaf);
 
   // ---- speculation ----
-  // From the first mark on, changes are remembered until they are committed. A mark is a place between two changes.
+  // From the first mark on, changes are remembered until they are committed. A mark is a place between two changes; one from before a
+  // rollback commits nothing.
   std::uint64_t mark();
   void commitTo(std::uint64_t mark);
   // Undoes everything that is not committed.
@@ -124,7 +138,11 @@ class WorkspaceState {
 
  private:
   using Undo = std::function<void()>;
-  using ReportedKey = std::pair<std::int64_t, LeaseSlot>;  // expiresAt
+  struct ReportedLeases {                                                // of one producer
+    std::set<std::tuple<std::int64_t, std::uint64_t, LeaseSlot>> byEnd;  // expiresAt, grantSeq; live ones whose end is known
+    std::deque<LeaseSlot> ended;                                         // in the order of their ends' entries
+  };
+  using SecretKey = std::pair<std::uint32_t, FingerprintTag>;  // generation first
 
   template <class Function>
   void undoable(Function&& undo) {
@@ -142,16 +160,26 @@ class WorkspaceState {
 
   LeaseSlot addLease(Lease lease);
   void removeLease(LeaseSlot slot);
+  void link(LeaseSlot slot);
+  void unlink(LeaseSlot slot);
   void end(LeaseSlot slot, LeaseState state, const EntryView& view, bool cascadeRevoked);
-  void oweDescendants(LeaseSlot slot, std::uint32_t& cause, const OwedCause& why);
-  std::uint32_t addCause(const OwedCause& cause);
-  void owe(LeaseSlot slot, std::uint32_t cause);
+  // Each of `slots` is owed an end because of `why`.
+  void owe(const std::vector<LeaseSlot>& slots, const OwedCause& why);
   void settleOwed(LeaseSlot slot);
   void arm(LeaseSlot slot);
   void index(const Lease& lease, LeaseSlot slot, bool present);
   void setTag(LeaseSlot slot, std::string_view fingerprint);
-  Timestamp watermarkOf(const ProducerState& producer, Timestamp recordedAt) const;
-  void prune(Timestamp recordedAt);
+  void dropTag(LeaseSlot slot);
+  void dropIfEmpty(const std::string& producerKey);
+  void pruneReported(const std::string& producerKey, Timestamp recordedAt, std::size_t& left);
+  void prune(const EntryView& view);
+  void collectBelow(LeaseSlot slot, std::vector<LeaseSlot>& found) const;
+  void setPolicy();
+  std::deque<LeaseSlot>& endedOfProducer(const Lease& lease);
+  void saveLeases(ByteWriter& writer) const;
+  bool loadLeases(ByteReader& reader);
+  bool isConsistent() const;
+  void indexLoaded();
 
   void applyGranted(const EntryView& view);
   void applyIssued(const EntryView& view);
@@ -162,6 +190,7 @@ class WorkspaceState {
   void applyApproval(const EntryView& view);
   void applyPolicy(const EntryView& view);
   void applyWorkspace(const EntryView& view);
+  bool isFact(const EntryView& view) const;
   void applyProducer(const EntryView& view);
   void applySecrets(const EntryView& view);
   void advanceHead(const LeafHash& leaf, Timestamp recordedAt);
@@ -180,18 +209,17 @@ class WorkspaceState {
   std::deque<Lease> leases_;  // addresses stay: byId_ points into it
   std::vector<LeaseSlot> freeSlots_;
   std::unordered_map<std::string_view, LeaseSlot> byId_;
-  std::unordered_map<std::string, LeaseSlot> byFingerprint_;        // reported leases
-  std::unordered_map<std::string, std::uint64_t> liveByGrantee_;    // principalKey
-  std::map<std::string, std::set<ReportedKey>> reportedByEnd_;      // live reported leases by source "\n" producer
+  std::map<SecretKey, LeaseSlot> byFingerprint_;                  // reported leases
+  std::unordered_map<std::string, std::uint64_t> liveByGrantee_;  // principalKey
+  std::map<std::string, ReportedLeases> reported_;                // source "\n" producer
   std::uint64_t live_ = 0;
   std::deque<LeaseSlot> owed_;
   std::unordered_map<std::uint32_t, OwedCause> causes_;
   std::uint32_t nextCause_ = 1;
-  std::deque<std::pair<LeaseSlot, std::uint64_t>> ended_;          // slot and the seq of its end, in order
-  std::deque<std::pair<LeaseSlot, std::uint64_t>> endedReported_;
+  std::deque<LeaseSlot> ended_;  // commanded leases, in the order of their ends
   std::map<std::string, Approval, std::less<>> approvals_;
-  std::deque<std::pair<Timestamp, std::string>> approvalsByAge_;   // expiresAt, id
-  std::map<std::string, ProducerState, std::less<>> producers_;    // source "\n" producer
+  std::set<std::pair<Timestamp, std::string>> approvalsByAge_;   // expiresAt, id
+  std::map<std::string, ProducerState, std::less<>> producers_;  // source "\n" producer
   std::unordered_map<std::string, std::uint64_t> allocated_;
   std::uint64_t nextNumber_ = 1;
 
@@ -200,5 +228,16 @@ class WorkspaceState {
   std::uint64_t journalStart_ = 0;
   std::deque<Undo> journal_;
 };
+
+template <class Map, class Key>
+typename Map::mapped_type& WorkspaceState::changeIn(Map& map, const Key& key) {
+  const auto found = map.find(key);
+  if (found == map.end()) {
+    undoable([&map, key] { map.erase(map.find(key)); });
+    return map[key];
+  }
+  undoable([&map, key, before = found->second] { map[key] = before; });
+  return found->second;
+}
 
 }  // namespace counterfoil

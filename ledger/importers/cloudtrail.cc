@@ -25,10 +25,7 @@ std::array<std::uint8_t, 16> orderOf(std::string_view eventId) {
 
 CloudTrailImporter::CloudTrailImporter(const std::vector<std::filesystem::path>& inputs, KnownLease known, ProgressCallback progress,
                                        const CloudTrailOptions& options)
-    : options_(options),
-      progress_(std::move(progress)),
-      leases_(std::move(known)),
-      inputs_(listInputs(inputs, kSuffixes, options.input)) {
+    : options_(options), progress_(std::move(progress)), leases_(std::move(known)), inputs_(listInputs(inputs, kSuffixes, options.input)) {
   summary_.filesSkipped = inputs_.otherNames + inputs_.links + inputs_.special;
   if (inputs_.otherNames > 0) summary_.reasons["other_name"] = inputs_.otherNames;
   if (inputs_.links > 0) summary_.reasons["link_in_folder"] = inputs_.links;
@@ -107,8 +104,12 @@ void CloudTrailImporter::index(const CloudTrailSplitter::Record& found, std::uin
       ++summary_.reasons["no_credential"];
       return;
     }
-    Item item{orderOf(record.text(RecordText::eventId)), record.occurredAt.nanoseconds, found.offset, file,
-              static_cast<std::uint32_t>(found.bytes), 0};
+    Item item{orderOf(record.text(RecordText::eventId)),
+              record.occurredAt.nanoseconds,
+              found.offset,
+              file,
+              static_cast<std::uint32_t>(found.bytes),
+              0};
     if (parts.grants) items_.push_back(item);
     item.phase = 1;
     if (parts.rest) items_.push_back(item);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <unordered_set>
 #include <vector>
 
 #include "ledger/core/encoding.h"
@@ -34,8 +35,8 @@ bool isOneOf(std::string_view text, std::initializer_list<std::string_view> text
 
 bool isIssuing(const CloudTrailRecord& record) {
   return record.text(RT::eventSource) == "sts.amazonaws.com" &&
-         isOneOf(record.text(RT::eventName), {"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot",
-                                              "GetSessionToken", "GetFederationToken"});
+         isOneOf(record.text(RT::eventName),
+                 {"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot", "GetSessionToken", "GetFederationToken"});
 }
 
 struct VaultCall {
@@ -77,9 +78,9 @@ bool failed(const CloudTrailRecord& record) {
 
 // AWS said no, as opposed to: the call could not be done. Codes differ from service to service.
 bool isRefusal(std::string_view code) {
-  constexpr std::array<std::string_view, 9> kWords = {"AccessDenied", "UnauthorizedOperation", "UnauthorizedAccess", "NotAuthorized",
-                                                      "AuthorizationError", "Forbidden", "ExpiredToken", "InvalidClientTokenId",
-                                                      "UnrecognizedClient"};
+  constexpr std::array<std::string_view, 9> kWords = {"AccessDenied",  "UnauthorizedOperation", "UnauthorizedAccess",
+                                                      "NotAuthorized", "AuthorizationError",    "Forbidden",
+                                                      "ExpiredToken",  "InvalidClientTokenId",  "UnrecognizedClient"};
   return std::any_of(kWords.begin(), kWords.end(), [&](std::string_view word) { return code.find(word) != std::string_view::npos; });
 }
 
@@ -141,6 +142,13 @@ PrincipalValue callerOf(const CloudTrailRecord& record, Arena& arena) {
   return {kind, "aws:unknown"};
 }
 
+// The longest beginning of at most `bytesMax` bytes that ends between two characters.
+std::string_view cut(std::string_view text, std::size_t bytesMax) {
+  if (text.size() <= bytesMax) return text;
+  while (bytesMax > 0 && (static_cast<std::uint8_t>(text[bytesMax]) & 0xc0) == 0x80) --bytesMax;
+  return text.substr(0, bytesMax);
+}
+
 bool isWordByte(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
 }
@@ -174,7 +182,7 @@ class Writer {
   }
   Writer& secret(Field field, std::string_view value) {
     if (value.empty()) return *this;
-    event_.body.setText(event_.arena, field, value.substr(0, limits::kSecretBytesMax));
+    event_.body.setText(event_.arena, field, cut(value, limits::kSecretBytesMax));
     event_.body.at(field).secretForm = SecretForm::value;
     return *this;
   }
@@ -189,12 +197,12 @@ class Writer {
   }
   Writer& texts(Field field, const std::vector<std::string_view>& values) {
     std::vector<std::string_view> shown;
+    std::unordered_set<std::string_view> seen;
     for (const std::string_view value : values) {
-      if (shown.size() == kResourcesMax) break;
-      if (!value.empty() && std::find(shown.begin(), shown.end(), value) == shown.end()) shown.push_back(value);
+      if (!value.empty() && seen.insert(value).second && shown.size() < kResourcesMax) shown.push_back(value);
     }
-    const std::string more = "and " + std::to_string(values.size() - kResourcesMax) + " more";
-    if (values.size() > kResourcesMax && shown.size() == kResourcesMax) shown.back() = more;
+    const std::string more = "and " + std::to_string(seen.size() - shown.size() + 1) + " more";
+    if (seen.size() > kResourcesMax) shown.back() = more;
     for (std::string_view& value : shown) {
       if (value == record_.text(RT::callerArn) && caller_.kind == PrincipalKind::human) value = kPerson;
     }
@@ -203,7 +211,7 @@ class Writer {
   }
   // Where the call came from and what it was.
   Writer& call() {
-    plain(Field::sourceAddress, record_.text(RT::sourceAddress).substr(0, kAddressBytesMax));
+    plain(Field::sourceAddress, cut(record_.text(RT::sourceAddress), kAddressBytesMax));
     text(Field::userAgent, record_.text(RT::userAgent));
     return text(Field::errorCode, record_.text(RT::errorCode));
   }
@@ -369,8 +377,9 @@ bool appendGrant(const CloudTrailRecord& record, CloudTrailLeases& leases, std::
   describeRole(record, writer);
   writer.plain(Field::leaseId, lease).secret(Field::secret, key);
   writer.plain(Field::issuer, record.text(RT::eventSource));
-  writer.plain(Field::sourceAddress, record.text(RT::sourceAddress).substr(0, kAddressBytesMax));
-  const std::string_view session = record.text(RT::assumedRoleArn).empty() ? record.text(RT::federatedArn) : record.text(RT::assumedRoleArn);
+  writer.plain(Field::sourceAddress, cut(record.text(RT::sourceAddress), kAddressBytesMax));
+  const std::string_view session =
+      record.text(RT::assumedRoleArn).empty() ? record.text(RT::federatedArn) : record.text(RT::assumedRoleArn);
   writer.text(Field::upstreamId, session);
   const std::string_view role = roleOf(record);
   writer.text(Field::credentialName, !role.empty() ? role : !session.empty() ? session : record.text(RT::eventName));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
 #include <cctype>
+#include <cstdio>
 
 #include "ledger/core/encoding.h"
 #include "ledger/core/limits.h"
@@ -106,10 +107,35 @@ constexpr Member kMembers[] = {
 
 // Request parameters that name what a call is about. Names of persons (userName) are none of them.
 constexpr std::string_view kResourceParameters[] = {
-    "policyArn",     "functionName", "trailName",  "instanceId", "volumeId",       "snapshotId", "imageId",        "allocationId",
-    "keyId",         "tableName",    "queueUrl",   "topicArn",   "streamName",     "clusterName", "repositoryName", "stackName",
-    "dBInstanceIdentifier", "groupId", "vpcId",    "subnetId",   "roleName",       "instanceProfileName", "resourceArn", "resourceARN",
-    "logGroupName",  "documentName", "detectorId", "trustAnchorId", "profileId",
+    "policyArn",
+    "functionName",
+    "trailName",
+    "instanceId",
+    "volumeId",
+    "snapshotId",
+    "imageId",
+    "allocationId",
+    "keyId",
+    "tableName",
+    "queueUrl",
+    "topicArn",
+    "streamName",
+    "clusterName",
+    "repositoryName",
+    "stackName",
+    "dBInstanceIdentifier",
+    "groupId",
+    "vpcId",
+    "subnetId",
+    "roleName",
+    "instanceProfileName",
+    "resourceArn",
+    "resourceARN",
+    "logGroupName",
+    "documentName",
+    "detectorId",
+    "trustAnchorId",
+    "profileId",
 };
 
 // Where the parser is, and what it keeps.
@@ -155,7 +181,9 @@ class RecordHandler {
     return true;
   }
   bool on_number_part(BoostText, BoostError&) { return true; }
-  bool on_int64(std::int64_t value, BoostText token, BoostError&) { return takeNumber(static_cast<std::uint64_t>(value < 0 ? 0 : value), token), true; }
+  bool on_int64(std::int64_t value, BoostText token, BoostError&) {
+    return takeNumber(static_cast<std::uint64_t>(value < 0 ? 0 : value), token), true;
+  }
   bool on_uint64(std::uint64_t value, BoostText token, BoostError&) { return takeNumber(value, token), true; }
   bool on_double(double, BoostText, BoostError&) { return true; }
   bool on_bool(bool value, BoostError&) {
@@ -281,7 +309,8 @@ struct StackWiper {
 [[noreturn]] void throwMalformed(std::string_view json, const BoostError& error, std::size_t at) {
   const std::string place = " at byte " + std::to_string(at) + " of it";
   if (error == bj::error::too_deep) {
-    throw Fault(ErrorCode::tooDeep, "the record has more than " + std::to_string(limits::kJsonDepthMax) + " levels", std::string(kRecordHint));
+    throw Fault(ErrorCode::tooDeep, "the record has more than " + std::to_string(limits::kJsonDepthMax) + " levels",
+                std::string(kRecordHint));
   }
   if (!isUtf8(json)) throw Fault(ErrorCode::invalidUtf8, "the record is no valid UTF-8", std::string(kRecordHint));
   throw Fault(ErrorCode::malformedJson, "the record is not well-formed JSON" + place, std::string(kRecordHint));
@@ -303,7 +332,9 @@ struct StackWiper {
 
 bool isIdText(std::string_view text) {
   constexpr std::size_t kBytesMax = 100;
-  const auto allowed = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' || c == ':'; };
+  const auto allowed = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' || c == ':';
+  };
   return !text.empty() && text.size() <= kBytesMax && std::isalnum(static_cast<unsigned char>(text[0])) != 0 &&
          std::all_of(text.begin(), text.end(), allowed);
 }
@@ -336,7 +367,8 @@ std::optional<Timestamp> cloudTrailTime(std::string_view text) {
   const auto number = [&](std::size_t digitsMax) {
     int value = 0;
     std::size_t digits = 0;
-    while (digits < digitsMax && digits < text.size() && text[digits] >= '0' && text[digits] <= '9') value = value * 10 + (text[digits++] - '0');
+    while (digits < digitsMax && digits < text.size() && text[digits] >= '0' && text[digits] <= '9')
+      value = value * 10 + (text[digits++] - '0');
     text.remove_prefix(digits);
     return digits == 0 ? -1 : value;
   };
@@ -356,10 +388,10 @@ std::optional<Timestamp> cloudTrailTime(std::string_view text) {
   if (!skip(" ") && !skip("\u202f") && !skip("\u00a0")) return std::nullopt;
   const bool afternoon = text == "PM";
   if ((!afternoon && text != "AM") || hour < 1 || hour > 12 || day < 1 || year < 0 || minute < 0 || second < 0) return std::nullopt;
-  char rfc[32];
+  char rfc[80];
   // fromRfc3339 judges the ranges: days of the month, minutes, seconds, the years that a Timestamp holds.
-  std::snprintf(rfc, sizeof(rfc), "%04d-%02d-%02dT%02d:%02d:%02dZ", year, static_cast<int>(month / 3) + 1, day, hour % 12 + (afternoon ? 12 : 0),
-                minute, second);
+  std::snprintf(rfc, sizeof(rfc), "%04d-%02d-%02dT%02d:%02d:%02dZ", year, static_cast<int>(month / 3) + 1, day,
+                hour % 12 + (afternoon ? 12 : 0), minute, second);
   return fromRfc3339(rfc);
 }
 

@@ -67,9 +67,9 @@ struct CloudTrailRecord {
   std::string_view text(RecordText which) const { return texts[static_cast<std::size_t>(which)]; }
 };
 
-// Reads the JSON text of one record; control characters in texts become blanks, texts of more than 64 KiB are cut. Faults, none with a value
-// of the record: malformedJson, tooDeep, invalidUtf8, duplicateField (a member that is used here stands twice), invalidValue (no object; no
-// or no usable eventID or eventTime). What the parser leaves on the stack is wiped.
+// Reads the JSON text of one record; control characters in texts become blanks, texts of more than 64 KiB are cut. Faults, none with a
+// value of the record: malformedJson, tooDeep, invalidUtf8, duplicateField (a member that is used here stands twice), invalidValue (no
+// object; no or no usable eventID or eventTime). What the parser leaves on the stack is wiped.
 CloudTrailRecord readCloudTrailRecord(std::string_view json);
 
 // A time as CloudTrail writes it inside responses: RFC 3339, or "Jul 10, 2023, 12:09:47 PM" (UTC; newer ones with a narrow no-break space).

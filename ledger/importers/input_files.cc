@@ -173,7 +173,9 @@ InputStream::InputStream(const fs::path& file, const InputLimits& limits) : limi
   input_.resize(kPieceBytes);
 }
 
-InputStream::~InputStream() { ::close(descriptor_); }
+InputStream::~InputStream() {
+  ::close(descriptor_);
+}
 
 std::span<const std::uint8_t> InputStream::readStored() {
   ssize_t count = 0;

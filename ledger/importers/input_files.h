@@ -38,13 +38,13 @@ struct InputList {
 };
 
 // What `inputs` stand for. A file that is named itself is taken whatever its name, and a link that is named itself is followed. Folders are
-// walked to the bottom: files whose name ends in one of `suffixes` (upper or lower case) are taken. Links inside folders are never followed,
-// so a walk neither leaves the folders that were named nor goes in circles. Faults: unreadableInput if an input itself does not exist, or is
-// neither a file nor a folder; tooLarge for more than filesMax files.
+// walked to the bottom: files whose name ends in one of `suffixes` (upper or lower case) are taken. Links inside folders are never
+// followed, so a walk neither leaves the folders that were named nor goes in circles. Faults: unreadableInput if an input itself does not
+// exist, or is neither a file nor a folder; tooLarge for more than filesMax files.
 InputList listInputs(std::span<const std::filesystem::path> inputs, std::span<const std::string_view> suffixes, const InputLimits& limits);
 
-// The text of one file, from its beginning: as stored, or inflated if it begins like gzip (RFC 1952; several members are one text), whatever
-// its name. Reads a piece at a time; every buffer, zlib's own included, is wiped. Not thread safe.
+// The text of one file, from its beginning: as stored, or inflated if it begins like gzip (RFC 1952; several members are one text),
+// whatever its name. Reads a piece at a time; every buffer, zlib's own included, is wiped. Not thread safe.
 class InputStream {
  public:
   // Faults: unreadableInput (cannot be opened, no regular file), tooLarge (as stored).

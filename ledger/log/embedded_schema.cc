@@ -36,13 +36,13 @@ Fault systemFault(const std::string& path, const std::string& doing, int error) 
   return Fault(code, path + ": " + doing + ": " + textOf(error), "look at the file system and its permissions");
 }
 
-void syncFolder(const std::filesystem::path& directory) {
-  const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) throw systemFault(directory.string(), "opening", errno);
+void syncPath(const std::filesystem::path& path, int flags) {
+  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC);
+  if (descriptor < 0) throw systemFault(path.string(), "opening", errno);
   const int result = ::fsync(descriptor);
   const int error = errno;
   ::close(descriptor);
-  if (result != 0) throw systemFault(directory.string(), "syncing", error);
+  if (result != 0) throw systemFault(path.string(), "syncing", error);
 }
 
 // SQLite gives the files beside a database the database's own mode, so only this one has to be right, and before SQLite opens it.
@@ -100,7 +100,7 @@ void makeLogFolder(const std::filesystem::path& directory) {
   // An earlier attempt, or the operator, may have made it.
   if (!made && errno != EEXIST) throw systemFault(directory.string(), "creating", errno);
   if (::chmod(directory.c_str(), 0700) != 0) throw systemFault(directory.string(), "setting its mode", errno);
-  if (made) syncFolder(std::filesystem::absolute(directory).lexically_normal().parent_path());
+  if (made) syncPath(std::filesystem::absolute(directory).lexically_normal().parent_path(), O_RDONLY | O_DIRECTORY);
 }
 
 void createDatabase(const EmbeddedPlace& place, const RecordHeader& header, const std::vector<std::uint8_t>& genesis) {
@@ -131,10 +131,13 @@ void createDatabase(const EmbeddedPlace& place, const RecordHeader& header, cons
     // The mode is kept in the file: from now on whoever opens it, reader or writer, uses the write-ahead log.
     setMode(connection, "PRAGMA journal_mode = WAL", "wal");
   }
-  // The rename moves only one file; everything must be in it.
-  if (std::filesystem::exists(draft + "-wal", error)) throw Fault(ErrorCode::logUnavailable, draft + ": closing left unwritten pages");
+  // The rename moves only one file; everything must be in it, and on the disk (closing does not say whether it succeeded).
+  for (const char* const suffix : {"-journal", "-wal"}) {
+    if (std::filesystem::exists(draft + suffix, error)) throw Fault(ErrorCode::logUnavailable, draft + ": closing left unwritten pages");
+  }
+  syncPath(draft, O_RDWR);
   if (std::rename(draft.c_str(), file.c_str()) != 0) throw systemFault(file, "renaming", errno);
-  syncFolder(place.directory);
+  syncPath(place.directory, O_RDONLY | O_DIRECTORY);
 }
 
 Connection openForWriting(const EmbeddedPlace& place) {

@@ -6,7 +6,7 @@ namespace counterfoil::log {
 
 bool isDamage(int code) {
   return primaryCode(code) == SQLITE_CORRUPT || primaryCode(code) == SQLITE_NOTADB || code == SQLITE_IOERR_CORRUPTFS ||
-         code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_SHORT_READ;
+         code == SQLITE_IOERR_DATA || primaryCode(code) == SQLITE_TOOBIG || code == SQLITE_IOERR_SHORT_READ;
 }
 
 Fault faultOf(int code, const std::string& file, const std::string& doing) {

@@ -77,10 +77,9 @@ constexpr std::array<std::string_view, 78> kDescribingWords = {
     "prefix",  "suffix",    "index",    "number",   "usage",    "used",        "algorithm", "algo",       "method",  "required",
     "enabled", "generator", "factory",  "accessor", "checksum", "fingerprint", "min",       "max"};
 
-constexpr std::array<std::string_view, 24> kHarmlessPrefixes = {
-    "public",      "csrf",         "xsrf", "next", "page",   "pagination", "continuation", "clientrequest",
-    "idempotency", "cancellation", "sync", "pub",  "max",    "num",        "nextpage",     "resume",
-    "change",      "dummy",        "fake", "mock", "sample", "non",        "nonmatching",  "cloudfront"};
+constexpr std::array<std::string_view, 22> kHarmlessPrefixes = {
+    "public", "csrf", "xsrf", "next",     "page",   "pagination", "continuation", "clientrequest", "idempotency", "cancellation", "sync",
+    "pub",    "max",  "num",  "nextpage", "resume", "change",     "dummy",        "fake",          "mock",        "sample",       "non"};
 
 // FNV-1a, 64 bits.
 constexpr std::uint64_t hashOf(std::string_view value) {

@@ -23,7 +23,10 @@ std::string receiptJson(const Receipt& receipt, std::string_view workspaceId, st
   std::string out;
   JsonObject object(out);
   object.number("number", receipt.number.value).text("workspace", workspaceId).number("seq", receipt.seq.value);
-  object.text("leafHash", toHex(receipt.leafHash.bytes)).text("id", toUuid(receipt.id)).time("recordedAt", receipt.recordedAt).text("ack", ack);
+  object.text("leafHash", toHex(receipt.leafHash.bytes))
+      .text("id", toUuid(receipt.id))
+      .time("recordedAt", receipt.recordedAt)
+      .text("ack", ack);
   object.end();
   return out;
 }
@@ -59,7 +62,10 @@ std::string problemJson(const Fault& fault, std::string_view requestId) {
   const ErrorFacts& facts = factsOf(fault.code());
   std::string out;
   JsonObject object(out);
-  object.text("type", "about:blank").number("status", static_cast<std::uint64_t>(facts.httpStatus)).text("code", facts.text).text("detail", fault.detail());
+  object.text("type", "about:blank")
+      .number("status", static_cast<std::uint64_t>(facts.httpStatus))
+      .text("code", facts.text)
+      .text("detail", fault.detail());
   if (!fault.hint().empty()) object.text("hint", fault.hint());
   if (!fault.field().empty()) object.text("field", fault.field());
   if (!requestId.empty()) object.text("requestId", requestId);

@@ -20,7 +20,8 @@ void saveAnswer(ByteWriter& writer, const Answer& answer) {
   if (answer.lease) {
     writer.text(answer.lease->id);
     writer.number(static_cast<std::uint64_t>(answer.lease->state));
-    for (const Timestamp time : {answer.lease->issuedAt, answer.lease->expiresAt, answer.lease->renewableUntil}) writer.integer(time.nanoseconds);
+    for (const Timestamp time : {answer.lease->issuedAt, answer.lease->expiresAt, answer.lease->renewableUntil})
+      writer.integer(time.nanoseconds);
     writer.number(answer.lease->uses);
     writer.number(answer.lease->maxUses);
   }

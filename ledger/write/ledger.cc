@@ -48,7 +48,8 @@ struct Ledger::Desk {
       : keys(std::move(workspaceKeys)), redactor(*keys, &known, random) {}
 };
 
-Ledger::Ledger(log::EventLog& eventLog, keys::KeyProvider& provider, const Clock& clock, crypto::RandomSource& random, const LedgerOptions& options)
+Ledger::Ledger(log::EventLog& eventLog, keys::KeyProvider& provider, const Clock& clock, crypto::RandomSource& random,
+               const LedgerOptions& options)
     : log_(eventLog), clock_(clock), random_(random), options_(options), provider_(provider), ring_(provider, random) {
   numbers_["_system"] = kSystemWorkspace;
 }
@@ -148,7 +149,9 @@ std::optional<WorkspaceNumber> Ledger::findWorkspace(std::string_view id) const 
 
 WorkspaceNumber Ledger::resolve(std::string_view id) const {
   const auto number = findWorkspace(id);
-  if (!number) throw Fault(ErrorCode::noSuchItem, "there is no such workspace", "`counterfoil workspace list` shows them; `workspace create` makes one");
+  if (!number)
+    throw Fault(ErrorCode::noSuchItem, "there is no such workspace",
+                "`counterfoil workspace list` shows them; `workspace create` makes one");
   return *number;
 }
 
@@ -162,16 +165,21 @@ std::vector<std::pair<std::string, WorkspaceNumber>> Ledger::workspaces() const 
   return result;
 }
 
-EntryId Ledger::freshId() { return makeUuidV7(sequencer_->approximateTime(), random_.bytes<10>()); }
+EntryId Ledger::freshId() {
+  return makeUuidV7(sequencer_->approximateTime(), random_.bytes<10>());
+}
 
-void Ledger::submit(Request request) { sequencer_->submit(std::move(request)); }
+void Ledger::submit(Request request) {
+  sequencer_->submit(std::move(request));
+}
 
 void Ledger::execute(std::string_view workspaceId, Command command, Completion done) {
   try {
     Request request;
     request.workspace = command.kind == CommandKind::workspaceCreate ? kSystemWorkspace : resolve(workspaceId);
     if (command.id == EntryId{}) command.id = freshId();
-    if (!isUuidV7(command.id)) throw Fault(ErrorCode::invalidValue, "the id of a request must be a UUIDv7", "leave it out, or make one with the time inside", "/id");
+    if (!isUuidV7(command.id))
+      throw Fault(ErrorCode::invalidValue, "the id of a request must be a UUIDv7", "leave it out, or make one with the time inside", "/id");
     Desk& desk = deskOf(request.workspace);
     request.kind = RequestKind::command;
     request.command.emplace(desk.redactor.redact(std::move(command)));
@@ -189,7 +197,8 @@ void Ledger::append(std::string_view workspaceId, Event fact, Completion done) {
     Request request;
     request.workspace = resolve(workspaceId);
     if (fact.id == EntryId{}) fact.id = freshId();
-    if (!isUuidV7(fact.id)) throw Fault(ErrorCode::invalidValue, "the id of a fact must be a UUIDv7", "leave it out, or make one with the time inside", "/id");
+    if (!isUuidV7(fact.id))
+      throw Fault(ErrorCode::invalidValue, "the id of a fact must be a UUIDv7", "leave it out, or make one with the time inside", "/id");
     request.kind = RequestKind::fact;
     request.event.emplace(deskOf(request.workspace).redactor.redact(std::move(fact)));
     if (request.event->common().text(Field::source).empty()) request.event->common().setText(request.event->arena(), Field::source, "api");

@@ -1,5 +1,5 @@
-// The write side as one object: takes parsed commands and facts from any thread, redacts them, has them sequenced, and answers when they are
-// durable. Owns the sequencer's thread.
+// The write side as one object: takes parsed commands and facts from any thread, redacts them, has them sequenced, and answers when they
+// are durable. Owns the sequencer's thread.
 #pragma once
 
 #include <atomic>
@@ -33,7 +33,8 @@ struct LedgerOptions {
 class Ledger {
  public:
   // All must outlive the ledger.
-  Ledger(log::EventLog& eventLog, keys::KeyProvider& provider, const Clock& clock, crypto::RandomSource& random, const LedgerOptions& options);
+  Ledger(log::EventLog& eventLog, keys::KeyProvider& provider, const Clock& clock, crypto::RandomSource& random,
+         const LedgerOptions& options);
   // stop(), if it was not called.
   ~Ledger();
 

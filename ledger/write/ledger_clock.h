@@ -42,13 +42,13 @@ class LedgerClock {
   void observe();
 
   const Clock& clock_;
-  Timestamp trusted_;               // at trustedMonotonic_
+  Timestamp trusted_;  // at trustedMonotonic_
   std::int64_t trustedMonotonic_;
-  Timestamp stamped_;               // greatest time given out
+  Timestamp stamped_;  // greatest time given out
   bool paused_ = false;
   std::int64_t jumpSize_ = 0;
-  std::int64_t stableSince_ = 0;    // monotonic, while paused
-  std::int64_t pausedOffset_ = 0;   // wall - trusted line, as last seen while paused
+  std::int64_t stableSince_ = 0;   // monotonic, while paused
+  std::int64_t pausedOffset_ = 0;  // wall - trusted line, as last seen while paused
   std::optional<Jump> jump_;
 };
 

@@ -10,8 +10,8 @@ namespace {
 
 [[noreturn]] void damaged(const log::ValidRecord& record, const char* what) {
   throw Fault(ErrorCode::logDamaged,
-              std::string(what) + " (position " + std::to_string(record.position.value) + ", workspace " + std::to_string(record.workspace.value) +
-                  ", seq " + std::to_string(record.seq.value) + ")",
+              std::string(what) + " (position " + std::to_string(record.position.value) + ", workspace " +
+                  std::to_string(record.workspace.value) + ", seq " + std::to_string(record.seq.value) + ")",
               "stop, keep the files as they are, run `counterfoil verify`, and restore the log from a copy that verifies");
 }
 
@@ -74,9 +74,13 @@ std::optional<EntryId> PartitionState::applyRecord(const log::ValidRecord& recor
   if (record.kind != log::RecordKind::entry) return std::nullopt;
   WorkspaceState& state = workspace(record.workspace);
   switch (keys::openRecord(*ring_.workspace(record.workspace), record.seq, record.leaf, record.value, opened_)) {
-    case keys::OpenOutcome::withheld: state.applyWithheld(record.seq, record.leaf); return std::nullopt;
-    case keys::OpenOutcome::damaged: damaged(record, "a record does not open: its content was changed");
-    case keys::OpenOutcome::opened: break;
+    case keys::OpenOutcome::withheld:
+      state.applyWithheld(record.seq, record.leaf);
+      return std::nullopt;
+    case keys::OpenOutcome::damaged:
+      damaged(record, "a record does not open: its content was changed");
+    case keys::OpenOutcome::opened:
+      break;
   }
   if (leafHash(opened_.entry) != record.leaf) damaged(record, "an entry does not match its leaf hash");
   EntryView view;

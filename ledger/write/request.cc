@@ -7,6 +7,8 @@ bool Request::urgent() const {
   return event->kind() == Kind::leaseRevoked || event->kind() == Kind::leaseRevocationReported;
 }
 
-std::string_view Request::name() const { return command ? commandName(command->kind()) : kindName(event->kind()); }
+std::string_view Request::name() const {
+  return command ? commandName(command->kind()) : kindName(event->kind());
+}
 
 }  // namespace counterfoil::write

@@ -11,10 +11,10 @@
 namespace counterfoil::write {
 
 enum class RequestKind : std::uint8_t {
-  command,        // to be ruled on
-  fact,           // reported by a caller: its id is a UUIDv7 and falls under the idempotency window
-  importedFact,   // of an importer: its id is unique by the importer's own care
-  ledgerEvent,    // the ledger's own: import.finished, audit.*, ledger.*
+  command,       // to be ruled on
+  fact,          // reported by a caller: its id is a UUIDv7 and falls under the idempotency window
+  importedFact,  // of an importer: its id is unique by the importer's own care
+  ledgerEvent,   // the ledger's own: import.finished, audit.*, ledger.*
 };
 
 struct Request {

@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::int64_t kRetryAfter = kNanosecondsPerSecond;
 
-bool isFatal(ErrorCode code) { return code == ErrorCode::logDamaged || code == ErrorCode::logTruncated || code == ErrorCode::keyDamaged; }
+bool isFatal(ErrorCode code) {
+  return code == ErrorCode::logDamaged || code == ErrorCode::logTruncated || code == ErrorCode::keyDamaged;
+}
 
 Fault indeterminate() {
   return Fault(ErrorCode::indeterminate, "the log did not say whether the entry was recorded",
@@ -24,7 +26,14 @@ Fault indeterminate() {
 
 Sequencer::Sequencer(log::EventLog& eventLog, PartitionId partition, PartitionState& state, keys::KeyRing& ring, const Clock& clock,
                      crypto::RandomSource& random, const SequencerOptions& options)
-    : log_(eventLog), partition_(partition), state_(state), ring_(ring), clock_(clock), random_(random), options_(options), intake_(options.intakeBytesMax) {
+    : log_(eventLog),
+      partition_(partition),
+      state_(state),
+      ring_(ring),
+      clock_(clock),
+      random_(random),
+      options_(options),
+      intake_(options.intakeBytesMax) {
   intake_.onPush([this] { wake(); });
 }
 
@@ -82,7 +91,8 @@ bool Sequencer::step() {
   const auto now = ledgerClock_->now();
   if (!now) {
     for (Request& request : intake_.take(options_.batchRequestsMax, options_.batchBytesMax)) {
-      const Fault fault(ErrorCode::clockBehind, "the clock is more than 5 seconds behind the last entry", "correct the clock, then ask again with the same id");
+      const Fault fault(ErrorCode::clockBehind, "the clock is more than 5 seconds behind the last entry",
+                        "correct the clock, then ask again with the same id");
       request.done(nullptr, &fault);
     }
     return false;
@@ -210,7 +220,9 @@ void Sequencer::recover(std::vector<std::unique_ptr<Batch>> failed, const log::A
         waiting.done(&waiting.answer, nullptr);
         continue;
       }
-      const Fault fault = !known ? indeterminate() : why.fault.value_or(Fault(ErrorCode::logUnavailable, "the log refused the entry", "ask again with the same id"));
+      const Fault fault =
+          !known ? indeterminate()
+                 : why.fault.value_or(Fault(ErrorCode::logUnavailable, "the log refused the entry", "ask again with the same id"));
       waiting.done(nullptr, &fault);
     }
   }

@@ -79,7 +79,7 @@ class Sequencer {
   struct Waiting {
     Completion done;
     Answer answer;
-    EntryId id;       // of the entry that answers; zero if none was needed
+    EntryId id;  // of the entry that answers; zero if none was needed
     bool recorded = false;
   };
   struct Batch {
@@ -125,7 +125,7 @@ class Sequencer {
   std::optional<LedgerClock> ledgerClock_;
   std::unique_ptr<log::PartitionWriter> writer_;
   std::size_t outstanding_ = 0;
-  std::int64_t retryAt_ = 0;  // monotonic
+  std::int64_t retryAt_ = 0;       // monotonic
   std::size_t creationsSeen_ = 0;  // workspaces known to have their seq 0
   bool unfinished_ = true;         // after start and recovery: look again
   std::function<void(const std::string&, WorkspaceNumber)> created_;

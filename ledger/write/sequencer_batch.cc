@@ -10,7 +10,9 @@ namespace counterfoil::write {
 namespace {
 
 // An id for entries that only time or the ledger itself causes.
-EntryId freshId(Timestamp now, crypto::RandomSource& random) { return makeUuidV7(now, random.bytes<10>()); }
+EntryId freshId(Timestamp now, crypto::RandomSource& random) {
+  return makeUuidV7(now, random.bytes<10>());
+}
 
 }  // namespace
 
@@ -186,7 +188,8 @@ bool Sequencer::answerRepeat(Batch& batch, Request& request, Timestamp now) {
   const WindowEntry* first = state_.window().find(request.id());
   if (first != nullptr) {
     if (first->workspace != request.workspace || first->requestDigest != request.redaction().requestDigest) {
-      throw Fault(ErrorCode::idempotencyConflict, "another request had this id", "use a fresh UUIDv7 for each request, and the same one for its repeats", "/id");
+      throw Fault(ErrorCode::idempotencyConflict, "another request had this id",
+                  "use a fresh UUIDv7 for each request, and the same one for its repeats", "/id");
     }
     Waiting waiting{std::move(request.done), first->answer, request.id(), true};
     waiting.answer.replayed = true;
@@ -195,10 +198,12 @@ bool Sequencer::answerRepeat(Batch& batch, Request& request, Timestamp now) {
   }
   const Timestamp time = uuidV7Time(request.id());
   if (time <= state_.window().floor(now)) {
-    throw Fault(ErrorCode::idTooOld, "the time inside the id is older than repeats are remembered for", "make a fresh UUIDv7; if this repeats an old request, look the entry up by its id first", "/id");
+    throw Fault(ErrorCode::idTooOld, "the time inside the id is older than repeats are remembered for",
+                "make a fresh UUIDv7; if this repeats an old request, look the entry up by its id first", "/id");
   }
   if (time.nanoseconds > now.nanoseconds + limits::kIdAheadSeconds * kNanosecondsPerSecond) {
-    throw Fault(ErrorCode::invalidValue, "the time inside the id is more than 60 seconds ahead of the ledger's clock", "check the caller's clock", "/id");
+    throw Fault(ErrorCode::invalidValue, "the time inside the id is more than 60 seconds ahead of the ledger's clock",
+                "check the caller's clock", "/id");
   }
   return false;
 }
@@ -209,7 +214,8 @@ void Sequencer::addRequest(Batch& batch, Request request, Timestamp now) {
     if (underWindow && answerRepeat(batch, request, now)) return;
     const auto workspaceKeys = ring_.workspace(request.workspace);
     for (const KeyId& id : request.redaction().keysUsed) {
-      if (!workspaceKeys->usable(id)) throw Fault(ErrorCode::logUnavailable, "the log refused an entry that this one depends on", "ask again with the same id");
+      if (!workspaceKeys->usable(id))
+        throw Fault(ErrorCode::logUnavailable, "the log refused an entry that this one depends on", "ask again with the same id");
     }
     if (request.command && request.command->kind() == CommandKind::workspaceCreate) {
       createWorkspace(batch, request, now);

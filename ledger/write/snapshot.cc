@@ -26,7 +26,8 @@ struct Descriptor {
 
 [[noreturn]] void cannotWrite(const std::filesystem::path& path, int error) {
   const bool full = error == ENOSPC || error == EDQUOT;
-  throw Fault(full ? ErrorCode::diskFull : ErrorCode::logUnavailable, "cannot write the snapshot " + path.string() + ": " + std::strerror(error),
+  throw Fault(full ? ErrorCode::diskFull : ErrorCode::logUnavailable,
+              "cannot write the snapshot " + path.string() + ": " + std::strerror(error),
               full ? "free space on that file system; nothing recorded is lost, the next start reads the log instead"
                    : "check the folder's permissions; nothing recorded is lost, the next start reads the log instead");
 }
@@ -198,7 +199,8 @@ bool SnapshotFile::read(PartitionState& state, KnownSecretStore& known, keys::Ke
     ByteReader parts(part->bytes());
     const std::string_view section = parts.text();
     const std::string_view secrets = parts.text();
-    if (parts.failed() || !state.workspace(number).load({reinterpret_cast<const std::uint8_t*>(section.data()), section.size()})) return false;
+    if (parts.failed() || !state.workspace(number).load({reinterpret_cast<const std::uint8_t*>(section.data()), section.size()}))
+      return false;
     if (!known.load(number, {reinterpret_cast<const std::uint8_t*>(secrets.data()), secrets.size()})) return false;
     const auto head = state.durable_.heads.find(number);
     if (head == state.durable_.heads.end() || head->second.size != state.workspace(number).head().size() ||

@@ -47,7 +47,7 @@ CREATE VIEW denials AS SELECT seq, @t{entry.occurred_at} AS occurredAt, @t{entry
   denial.outstanding, @n{denial.error} AS errorCode, @k{entry.actor} AS actorKind, @i{entry.actor} AS actor, @n{entry.run} AS run,
   @n{entry.host} AS host, @n{entry.address} AS addressPseudonym FROM denial JOIN entry USING (seq);
 
-CREATE VIEW revocations AS SELECT seq, @n{revocation} AS revocation, @n{selector} AS selector, @n{value} AS value, @n{by} AS by,
+CREATE VIEW revocations AS SELECT ordered_seq AS seq, @n{revocation} AS revocation, @n{selector} AS selector, @n{value} AS value, @n{by} AS by,
   @n{reason} AS reasonCode, matched, ended FROM revocation;
 
 CREATE VIEW runs AS SELECT @n{run} AS run, @n{agent} AS agent, @n{trigger} AS trigger, @n{outcome} AS outcome, @t{started_at} AS startedAt,

@@ -87,7 +87,12 @@ struct FaultVfsCalls {
     const int code = self.disk->strike(self.disk->syncPlan_, *self.path, takesEffect);
     // Power that goes during a sync leaves it to the seed what arrived.
     if (self.disk->countsDown()) return SQLITE_IOERR_FSYNC;
-    if (takesEffect) self.disk->settle(self.disk->files_[*self.path]);
+    FaultVfs::File& kept = self.disk->files_[*self.path];
+    if (takesEffect) {
+      self.disk->settle(kept);
+    } else {
+      kept.pending.clear();
+    }
     return code;
   }
   static int size(sqlite3_file* file, sqlite3_int64* result) { return methods(file)->xFileSize(real(file), result); }

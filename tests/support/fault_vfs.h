@@ -39,7 +39,8 @@ class FaultVfs {
   const std::string& name() const { return name_; }
 
   // The `nth` (1: the next) operation of that kind from now on answers `code` (SQLITE_FULL, SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC...).
-  // `lasting`: and so does every later one, until heal(). `takesEffect`: it is carried out nevertheless. Truncations count as writes.
+  // `lasting`: and so does every later one, until heal(). `takesEffect`: it is carried out nevertheless. Truncations count as writes. What
+  // a failed sync was to keep never reaches the disk, though the process goes on seeing it and later syncs succeed: so does Linux.
   void fail(DiskOperation operation, std::uint64_t nth, int code, bool lasting = false, bool takesEffect = false);
   void heal();
   // Only operations on files whose name ends so count for fail(); empty: all.

@@ -8,9 +8,7 @@ namespace counterfoil::views {
 inline constexpr const char* kWorkingIndexes = R"sql(
 CREATE INDEX lease_lease ON lease(lease, granted_seq);
 CREATE INDEX lease_fingerprint ON lease(fingerprint, granted_seq) WHERE fingerprint IS NOT NULL;
-CREATE INDEX connection_host ON connection(host, connected_seq);
 CREATE INDEX bundle_fingerprint ON bundle(fingerprint) WHERE fingerprint IS NOT NULL;
-CREATE INDEX revocation_revocation ON revocation(revocation, seq);
 )sql";
 
 // For readers: a rebuild makes them when all rows are there.
@@ -50,6 +48,8 @@ CREATE INDEX vault_version_secret ON vault_version(secret);
 CREATE INDEX approval_state ON approval(state, requested_seq);
 CREATE INDEX bundle_state ON bundle(state, issued_seq);
 CREATE INDEX bundle_host ON bundle(host) WHERE host IS NOT NULL;
+CREATE INDEX connection_host ON connection(host);
+CREATE INDEX revocation_ordered ON revocation(ordered_seq);
 CREATE INDEX host_state ON host(state);
 CREATE INDEX finding_state ON finding(state, raised_seq);
 CREATE INDEX sandbox_host ON sandbox(host) WHERE host IS NOT NULL;

@@ -52,12 +52,12 @@ CREATE TABLE lease(granted_seq INTEGER PRIMARY KEY, lease NAME NOT NULL, reporte
 CREATE TABLE denial(seq INTEGER PRIMARY KEY, step NAME, lease NAME, reason NAME, grantee NAME, credential NAME, operation NAME,
   ttl_seconds COUNT, policy NAME, policy_version COUNT, fingerprint NAME, outstanding COUNT, explanation TEXT, error NAME);
 
-CREATE TABLE revocation(seq INTEGER PRIMARY KEY, revocation NAME, selector NAME, value NAME, by NAME, reason NAME, matched COUNT,
-  ended COUNT NOT NULL);
+CREATE TABLE revocation(revocation INTEGER PRIMARY KEY, ordered_seq SEQ NOT NULL, selector NAME, value NAME, by NAME, reason NAME,
+  matched COUNT, ended COUNT NOT NULL, last_seq SEQ NOT NULL);
 
 CREATE TABLE run(run INTEGER PRIMARY KEY, agent NAME, trigger NAME, outcome NAME, started_seq SEQ, started_at TIME, finished_seq SEQ,
   finished_at TIME, entries COUNT NOT NULL, leases COUNT NOT NULL, denials COUNT NOT NULL, first_seq SEQ NOT NULL, last_seq SEQ NOT NULL);
--- What a run reached: what = resource, secret, destination, tool, host or lease. refused: denied, failed or blocked.
+-- What a run reached, or tried to: what = resource, secret, destination, tool or host. refused: denied, failed or blocked. A grant reaches nothing.
 CREATE TABLE run_reach(run NAME NOT NULL, what NAME NOT NULL, value NAME NOT NULL, count COUNT NOT NULL, refused COUNT NOT NULL,
   first_seq SEQ NOT NULL, last_seq SEQ NOT NULL, PRIMARY KEY(run, what, value)) WITHOUT ROWID;
 
@@ -65,7 +65,7 @@ CREATE TABLE principal(principal INTEGER PRIMARY KEY, entries COUNT NOT NULL, gr
   uses COUNT NOT NULL, denials COUNT NOT NULL, first_seq SEQ NOT NULL, last_seq SEQ NOT NULL);
 
 -- state: connected, disconnected; NULL if it never connected on the record.
-CREATE TABLE host(host INTEGER PRIMARY KEY, state NAME, connection NAME, connected_at TIME, disconnected_at TIME, cause NAME,
+CREATE TABLE host(host INTEGER PRIMARY KEY, state NAME, connection NAME, connected_seq SEQ, connected_at TIME, disconnected_at TIME, cause NAME,
   token_expires_at TIME, sandboxes_alive COUNT, sandboxes_cleaned COUNT, entries COUNT NOT NULL, first_seq SEQ NOT NULL,
   last_seq SEQ NOT NULL, last_at TIME);
 CREATE TABLE connection(connected_seq INTEGER PRIMARY KEY, host NAME, connection NAME, connected_at TIME, disconnected_seq SEQ,
@@ -91,7 +91,7 @@ CREATE TABLE approval(approval INTEGER PRIMARY KEY, state NAME, request_digest T
   requested_seq SEQ, requested_at TIME, expires_at TIME, decision NAME, decided_by NAME, decided_seq SEQ, decided_at TIME, lease NAME,
   last_seq SEQ NOT NULL);
 
--- contiguous_seq: greatest producerSeq with no gap before it. A gap is what is missing, both ends included.
+-- contiguous: greatest producerSeq with no gap before it. A gap is what is missing, both ends included.
 CREATE TABLE producer(source NAME NOT NULL, producer NAME NOT NULL, contiguous COUNT NOT NULL, greatest COUNT NOT NULL,
   facts COUNT NOT NULL, greatest_occurred_at TIME, finished COUNT NOT NULL, closed COUNT NOT NULL, first_seq SEQ NOT NULL,
   last_seq SEQ NOT NULL, PRIMARY KEY(source, producer)) WITHOUT ROWID;
@@ -114,7 +114,7 @@ CREATE TABLE workspace(number INTEGER PRIMARY KEY, workspace NAME, region NAME, 
 CREATE TABLE access_token(jti INTEGER PRIMARY KEY, principal NAME, role NAME, issued_seq SEQ, issued_at TIME, expires_at TIME,
   revoked_seq SEQ, revoked_at TIME);
 
--- Running totals: `entries`, `withheld`, `kind <kind>`, `leases <state>`, `denials <reason>`, `redactions`.
+-- Running totals: `withheld`, `kind <kind>`, `leases <state>`, `denials <reason>`, `redactions`.
 CREATE TABLE counter(what INTEGER PRIMARY KEY, value COUNT NOT NULL, last_seq SEQ NOT NULL);
 
 -- Full text over the scanned fields of entry rowid; no content of its own: find seqs, then read entry and content. A word with : / . _ - or

@@ -4,8 +4,11 @@
 #include <capnp/dynamic.h>
 #include <capnp/message.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "ledger/core/value.h"
 

@@ -20,7 +20,11 @@
 
 namespace counterfoil::importers::test {
 
-inline std::filesystem::path sampleFolder() { return std::filesystem::path(COUNTERFOIL_SOURCE_DIR) / "../shared/data/cloudtrail-stratus/CloudTrail"; }
+using counterfoil::test::TemporaryFolder;
+
+inline std::filesystem::path sampleFolder() {
+  return std::filesystem::path(COUNTERFOIL_SOURCE_DIR) / "../shared/data/cloudtrail-stratus/CloudTrail";
+}
 
 // One gzip member.
 inline std::string gzip(std::string_view text, int level = 9) {
@@ -114,7 +118,8 @@ struct Imported {
   }
 };
 
-inline Imported import(const std::vector<std::filesystem::path>& inputs, const CloudTrailOptions& options = {}, KnownLease known = nullptr) {
+inline Imported import(const std::vector<std::filesystem::path>& inputs, const CloudTrailOptions& options = {},
+                       KnownLease known = nullptr) {
   CloudTrailImporter importer(inputs, std::move(known), nullptr, options);
   Imported result;
   ImportedEvent event;

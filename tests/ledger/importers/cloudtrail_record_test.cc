@@ -101,8 +101,9 @@ TEST(CloudTrailRecord, RefusesBadRecordsWithoutRepeatingTheirValues) {
 }
 
 TEST(CloudTrailRecord, MakesUuidsLowerCase) {
-  EXPECT_EQ(readCloudTrailRecord(R"({"eventID":"ABCDEF00-1111-4111-8111-000000000001","eventTime":"2024-05-01T10:00:00Z"})").text(RT::eventId),
-            "abcdef00-1111-4111-8111-000000000001");
+  EXPECT_EQ(
+      readCloudTrailRecord(R"({"eventID":"ABCDEF00-1111-4111-8111-000000000001","eventTime":"2024-05-01T10:00:00Z"})").text(RT::eventId),
+      "abcdef00-1111-4111-8111-000000000001");
   EXPECT_EQ(readCloudTrailRecord(R"({"eventID":"Other-1","eventTime":"2024-05-01T10:00:00Z"})").text(RT::eventId), "Other-1");
 }
 
@@ -121,10 +122,11 @@ TEST(CloudTrailTime, ReadsBothForms) {
 }
 
 TEST(CloudTrailTime, RefusesEverythingElse) {
-  for (const char* const text : {"", "Jul", "Jul 10, 2023", "Jul 10, 2023, 12:09:47", "Jul 10, 2023, 13:09:47 PM", "Jul 10, 2023, 0:09:47 AM",
-                                 "Feb 29, 2023, 1:02:03 PM", "Jul 32, 2023, 1:02:03 PM", "Jul 10, 2023, 1:60:03 PM", "Jul 10, 2023, 1:02:61 PM",
-                                 "ulA 10, 2023, 1:02:03 PM", "Jul 10, 2023, 1:02:03 PM ", "Jul 10, 2023, 1:02:03 XM", "Jul -1, 2023, 1:02:03 PM",
-                                 "Jul 10, 99999, 1:02:03 PM"}) {
+  for (const char* const text :
+       {"", "Jul", "Jul 10, 2023", "Jul 10, 2023, 12:09:47", "Jul 10, 2023, 13:09:47 PM", "Jul 10, 2023, 0:09:47 AM",
+        "Feb 29, 2023, 1:02:03 PM", "Jul 32, 2023, 1:02:03 PM", "Jul 10, 2023, 1:60:03 PM", "Jul 10, 2023, 1:02:61 PM",
+        "ulA 10, 2023, 1:02:03 PM", "Jul 10, 2023, 1:02:03 PM ", "Jul 10, 2023, 1:02:03 XM", "Jul -1, 2023, 1:02:03 PM",
+        "Jul 10, 99999, 1:02:03 PM"}) {
     EXPECT_EQ(timeOf(text), "none") << text;
   }
 }

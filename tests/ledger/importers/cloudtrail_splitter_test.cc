@@ -36,7 +36,9 @@ Split split(std::string_view text, std::size_t pieceBytes) {
 }
 
 TEST(CloudTrailSplitter, FindsRecordsHoweverTheTextIsCut) {
-  const std::string text = "\xef\xbb\xbf { \"a\" : {\"Records\":[1]} , \"n\":-1.5e3,\"Records\": [ {\"x\":\"}]\\\"\\\\\"} ,\n{\"y\":[[{}],\"{\"]}], \"z\":null}\n";
+  const std::string text =
+      "\xef\xbb\xbf { \"a\" : {\"Records\":[1]} , \"n\":-1.5e3,\"Records\": [ {\"x\":\"}]\\\"\\\\\"} ,\n{\"y\":[[{}],\"{\"]}], "
+      "\"z\":null}\n";
   for (std::size_t bytes = 1; bytes <= text.size(); ++bytes) {
     const Split found = split(text, bytes);
     EXPECT_EQ(found.problem, Problem::none) << bytes;
@@ -74,9 +76,10 @@ TEST(CloudTrailSplitter, RefusesWhatIsNoLogFile) {
 }
 
 TEST(CloudTrailSplitter, IsStrictAboutWhatLiesBetweenRecords) {
-  for (const char* const text : {"{\"Records\":[{},]}", "{\"Records\":[,{}]}", "{\"Records\":[{}{}]}", "{\"Records\":[{};{}]}", "{\"Records\":[{}]}x",
-                                 "{\"Records\":[{}],}", "{\"Records\" [{}]}", "{,\"Records\":[{}]}", "{\"Records\":[{}],\"Records\":[{}]}",
-                                 "{\"a\":1 2,\"Records\":[{}]}", "{\"a\":,\"Records\":[{}]}", "{\"Records\":[{\"a\":]}]}", "{\"Records\":[{}}"}) {
+  for (const char* const text :
+       {"{\"Records\":[{},]}", "{\"Records\":[,{}]}", "{\"Records\":[{}{}]}", "{\"Records\":[{};{}]}", "{\"Records\":[{}]}x",
+        "{\"Records\":[{}],}", "{\"Records\" [{}]}", "{,\"Records\":[{}]}", "{\"Records\":[{}],\"Records\":[{}]}",
+        "{\"a\":1 2,\"Records\":[{}]}", "{\"a\":,\"Records\":[{}]}", "{\"Records\":[{\"a\":]}]}", "{\"Records\":[{}}"}) {
     EXPECT_EQ(split(text, 4).problem, Problem::notJson) << text;
   }
 }

@@ -1,9 +1,11 @@
 #include "ledger/importers/input_files.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/ledger/crypto/memory_scan.h"
 #include "tests/ledger/importers/cloudtrail_fixture.h"
 
 namespace counterfoil::importers::test {
@@ -168,10 +170,11 @@ TEST_F(InputFiles, EveryDamageOfACompressedFileIsSeen) {
   // Bytes 4 to 9 of the head are time, flags and system: they change nothing.
   for (std::size_t byte = 10; byte < whole.size(); ++byte) {
     std::string damaged = whole;
-    damaged[byte] = static_cast<char>(damaged[byte] ^ 0x10);
+    damaged[byte] = static_cast<char>(damaged[byte] ^ 0xff);
     EXPECT_NE(readFailure(damaged), "none") << byte;
   }
-  EXPECT_THAT(readFailure(whole + "x"), testing::HasSubstr("damaged"));
+  EXPECT_THAT(readFailure(whole + "something else"), testing::HasSubstr("damaged"));
+  EXPECT_NE(readFailure(whole + "x"), "none");
   EXPECT_THAT(readFailure(whole + std::string(2, '\0') + "x"), testing::HasSubstr("something else"));
 }
 
@@ -183,7 +186,48 @@ TEST_F(InputFiles, StopsBombsAndGiants) {
   EXPECT_EQ(readFailure(gzip(std::string(1000, 'a'))), "none");
 }
 
-TEST_F(InputFiles, ToleratesWellCompressedShortFiles) { EXPECT_EQ(readFailure(gzip(std::string(900'000, 'a'))), "none"); }
+TEST_F(InputFiles, ToleratesWellCompressedShortFiles) {
+  EXPECT_EQ(readFailure(gzip(std::string(900'000, 'a'))), "none");
+}
+
+// One stored block, so that the text stands in the file as it is, and no compressor of this test has held it.
+std::string storedGzip(std::span<const std::uint8_t> text) {
+  std::string out("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x01", 11);
+  const auto number = [&](std::uint32_t value, int bytes) {
+    for (int index = 0; index < bytes; ++index) out += static_cast<char>(value >> (8 * index) & 0xff);
+  };
+  out.reserve(out.size() + text.size() + 12);
+  number(static_cast<std::uint16_t>(text.size()), 2);
+  number(static_cast<std::uint16_t>(~text.size()), 2);
+  out.append(reinterpret_cast<const char*>(text.data()), text.size());  // iterators of bytes would go through a copy
+  number(static_cast<std::uint32_t>(crc32(crc32(0, nullptr, 0), text.data(), static_cast<unsigned>(text.size()))), 4);
+  number(static_cast<std::uint32_t>(text.size()), 4);
+  return out;
+}
+
+TEST_F(InputFiles, LeavesNothingOfTheTextInMemory) {
+  if (!crypto::test::kCanScanMemory) GTEST_SKIP() << "sanitizers keep freed memory";
+  crypto::WipingVector text;
+  for (std::size_t index = 0; index < 20'000; ++index) text.push_back(static_cast<std::uint8_t>('a' + (index * 2654435761U >> 16) % 25));
+  const crypto::test::Needle needle(std::span<const std::uint8_t>(text).subspan(9'000, 64));
+  const auto stored = [&] {
+    const std::string content = storedGzip(text);
+    const int out = ::open(file().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    EXPECT_EQ(::write(out, content.data(), content.size()), static_cast<ssize_t>(content.size()));
+    ::close(out);
+    crypto::wipe(const_cast<char*>(content.data()), content.size());
+  };
+  stored();
+  crypto::WipingVector().swap(text);
+  ASSERT_EQ(needle.occurrences(), 0U);
+  auto stream = std::make_unique<InputStream>(file(), limits);
+  EXPECT_EQ(stream->next().size(), 20'000U);
+  EXPECT_EQ(needle.occurrences(), 3U) << "the control: as stored, as given, and in zlib's window";
+  // Keeps the heap from giving the freed blocks back to the system, where nobody could look at them.
+  const std::vector<char> lid(100'000);
+  stream.reset();
+  EXPECT_EQ(needle.occurrences(), 0U);
+}
 
 TEST_F(InputFiles, DoesNotOpenALinkThatTookAFilesPlace) {
   write(folder.path() / "target", "x");

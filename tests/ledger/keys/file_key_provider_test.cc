@@ -279,6 +279,28 @@ TEST_F(FileKeyProviderTest, LeavesNothingHalfMadeOnAFullDisk) {
   EXPECT_EQ(fresh().createVersion(kWorkspace), 2u);
 }
 
+// The same limit kills a process that does not ignore the signal: here after the first 50 bytes of the file were written.
+TEST_F(FileKeyProviderTest, IsNotThereWhenItsWriterDiedHalfWay) {
+  fresh().createVersion(kWorkspace);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const rlimit noCore{0, 0};
+    ::setrlimit(RLIMIT_CORE, &noCore);
+    const rlimit limit{50, 50};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    fresh().createVersion(kWorkspace);
+    ::_exit(1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ) << status;
+  ASSERT_EQ(namesIn(numberFolder()).size(), 2u) << "the half-written file is what this is about";
+  EXPECT_EQ(fresh().currentVersion(kWorkspace), 1u);
+  EXPECT_EQ(fresh().createVersion(kWorkspace), 2u);
+  EXPECT_THAT(namesIn(numberFolder()), UnorderedElementsAre("1.key", "2.key"));
+}
+
 // A child makes and destroys keys until it is killed at some instruction; whatever it left must be whole.
 TEST_F(FileKeyProviderTest, SurvivesKillAtAnyMoment) {
   for (int round = 1; round <= 12; ++round) {

@@ -137,6 +137,28 @@ TEST_F(KeyRingTest, RefusesWrappedKeysThatWereChanged) {
   EXPECT_TRUE(other->usable(good.keyId));
 }
 
+// Associated data and plaintext put together by hand.
+TEST_F(KeyRingTest, WrapsTheDocumentedBytes) {
+  const auto alice = keys_->subject(PrincipalKind::human, "alice");
+  const auto wrapped = keys_->carry(std::vector<KeyId>{alice->id()});
+  ASSERT_EQ(wrapped.size(), 2u);
+  const auto unwrap = [&](const WrappedKey& key) {
+    std::vector<std::uint8_t> data = {5, 0, 0, 0, 0, 0, 0, 0};
+    data.insert(data.end(), key.keyId.bytes.begin(), key.keyId.bytes.end());
+    for (const std::uint64_t number : {static_cast<std::uint64_t>(key.purpose), key.generation}) {
+      data.push_back(static_cast<std::uint8_t>(number));
+      data.insert(data.end(), 7, 0);
+    }
+    return provider_.unwrap(kWorkspace, key.kek, key.nonce, data, key.sealed);
+  };
+  const auto directory = unwrap(wrapped[0]);
+  ASSERT_TRUE(directory && directory->size() == 32);
+  const auto subject = unwrap(wrapped[1]);
+  ASSERT_TRUE(subject && subject->size() == 64);
+  EXPECT_TRUE(std::ranges::equal(subject->bytes().first(32), alice->bytes()));
+  EXPECT_TRUE(std::ranges::equal(subject->bytes().subspan(32), crypto::hmacSha256(directory->bytes(), {bytesOf("human\nalice")})));
+}
+
 TEST_F(KeyRingTest, TellsAKeyThatWasErased) {
   const auto log = keys_->logKey({0});
   const auto wrapped = keys_->carry(std::vector<KeyId>{log->id});
@@ -152,7 +174,7 @@ TEST_F(KeyRingTest, TellsAKeyThatWasErased) {
 TEST_F(KeyRingTest, DropsWhatIsNotDurable) {
   const auto log = keys_->logKey({0});
   const auto alice = keys_->subject(PrincipalKind::human, "alice");
-  keys_->carry(std::vector<KeyId>{log->id, alice->id()});
+  const auto wrapped = keys_->carry(std::vector<KeyId>{log->id, alice->id()});
   keys_->settle(std::vector<KeyId>{log->id});
   const auto fingerprint = keys_->currentFingerprint();
   const auto own = keys_->workspaceSubject();
@@ -169,6 +191,8 @@ TEST_F(KeyRingTest, DropsWhatIsNotDurable) {
   EXPECT_EQ(keys_->logKey({0}), log);
   // A dropped key that turns up in the log after all (the answer was lost, not the record) is there again.
   EXPECT_TRUE(keys_->carry(std::vector<KeyId>{alice->id()}).empty());
+  replay(wrapped, *keys_);
+  EXPECT_TRUE(keys_->usable(alice->id()));
 }
 
 TEST_F(KeyRingTest, ACarriedKeyReadBackFromTheLogIsDurable) {

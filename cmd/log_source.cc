@@ -1,0 +1,48 @@
+#include "cmd/log_source.h"
+
+namespace counterfoil::cmd {
+
+LogSource::LogSource(log::EventLog& eventLog, keys::KeyRing* ring)
+    : ring_(ring), reader_(eventLog.read(PartitionId{0}, log::FoldState{})) {}
+
+bool LogSource::next(VerifyItem& item) {
+  while (reader_->next(record_)) {
+    if (record_.kind == log::RecordKind::keys && ring_ != nullptr) {
+      if (!keys::openKeysRecord(*ring_->workspace(record_.workspace), record_.value)) {
+        throw Fault(ErrorCode::logDamaged, "a record of keys is damaged (position " + std::to_string(record_.position.value) + ")",
+                    "restore the log from a copy that verifies");
+      }
+    }
+    if (record_.kind != log::RecordKind::entry) continue;
+    item.workspace = record_.workspace;
+    item.seq = record_.seq;
+    item.previous = record_.previous;
+    item.leaf = record_.leaf;
+    openContent(item);
+    return true;
+  }
+  return false;
+}
+
+void LogSource::openContent(VerifyItem& item) {
+  item.content = VerifyItem::Content::notChecked;
+  if (ring_ == nullptr) return;
+  try {
+    switch (keys::openRecord(*ring_->workspace(record_.workspace), record_.seq, record_.leaf, record_.value, opened_)) {
+      case keys::OpenOutcome::opened:
+        item.content = VerifyItem::Content::present;
+        item.bytes = opened_.entry;
+        return;
+      case keys::OpenOutcome::withheld:
+        return;
+      case keys::OpenOutcome::damaged:
+        item.content = VerifyItem::Content::damaged;
+        return;
+    }
+  } catch (const Fault& fault) {
+    // Without its key-encryption key a workspace verifies by order, chain and tree; a damaged key is another matter.
+    if (fault.code() != ErrorCode::keyMissing) throw;
+  }
+}
+
+}  // namespace counterfoil::cmd

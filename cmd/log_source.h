@@ -1,0 +1,30 @@
+// The entries of a log as the verifier asks for them, decrypted where keys are at hand.
+#pragma once
+
+#include <memory>
+
+#include "ledger/core/verify.h"
+#include "ledger/keys/key_ring.h"
+#include "ledger/keys/record_cipher.h"
+#include "ledger/log/event_log.h"
+
+namespace counterfoil::cmd {
+
+class LogSource final : public VerifySource {
+ public:
+  // `ring` null: content is not checked. Both must outlive the source.
+  LogSource(log::EventLog& eventLog, keys::KeyRing* ring);
+  // Throws what PartitionReader::next throws.
+  bool next(VerifyItem& item) override;
+  std::uint64_t position() const { return reader_->state().next.value; }
+
+ private:
+  void openContent(VerifyItem& item);
+
+  keys::KeyRing* ring_;
+  std::unique_ptr<log::PartitionReader> reader_;
+  log::ValidRecord record_;
+  keys::OpenedRecord opened_;
+};
+
+}  // namespace counterfoil::cmd

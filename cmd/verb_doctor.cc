@@ -1,0 +1,179 @@
+// `doctor`: looks at a ledger and its surroundings and says what is wrong and what to do; with --accept-clock vouches for the wall clock.
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <filesystem>
+
+#include "cmd/log_source.h"
+#include "cmd/output.h"
+#include "cmd/session.h"
+#include "ledger/core/encoding.h"
+#include "ledger/core/json.h"
+
+namespace counterfoil::cmd {
+namespace {
+
+constexpr std::uint64_t kLowDiskBytes = 1ULL << 30;
+
+struct Finding {
+  std::string check;
+  std::string state;  // ok, warning, problem
+  std::string detail;
+  std::string hint;
+};
+
+class Doctor {
+ public:
+  explicit Doctor(const CommonOptions& common) : common_(common) {}
+
+  int examine() {
+    Config config;
+    try {
+      config = readConfig(common_);
+      add("configuration", "ok", (config.data / kConfigFile).string(), "");
+    } catch (const Fault& fault) {
+      add("configuration", "problem", fault.detail(), fault.hint());
+      return finish();
+    }
+    folder("data folder", config.data);
+    folder("keys folder", config.keys);
+    keyFiles(config);
+    place(config);
+    disk(config);
+    clock();
+    logReads(config);
+    snapshot(config);
+    return finish();
+  }
+
+ private:
+  void add(std::string check, std::string state, std::string detail, std::string hint) {
+    findings_.push_back({std::move(check), std::move(state), std::move(detail), std::move(hint)});
+  }
+
+  void folder(const char* what, const std::filesystem::path& path) {
+    struct stat facts {};
+    if (::stat(path.c_str(), &facts) != 0) {
+      add(what, "problem", path.string() + " is not there", "restore it from its backup");
+    } else if ((facts.st_mode & 077) != 0) {
+      add(what, "problem", path.string() + " can be read by others", "chmod 700 " + path.string());
+    } else {
+      add(what, "ok", path.string(), "");
+    }
+  }
+
+  void keyFiles(const Config& config) {
+    std::error_code error;
+    std::uint64_t files = 0;
+    for (const auto& item : std::filesystem::recursive_directory_iterator(config.keys, error)) {
+      struct stat facts {};
+      if (!item.is_regular_file(error) || ::lstat(item.path().c_str(), &facts) != 0) continue;
+      ++files;
+      if ((facts.st_mode & 077) != 0)
+        add("key file", "problem", item.path().string() + " can be read by others", "chmod 600 " + item.path().string());
+    }
+    if (files == 0)
+      add("key files", "problem", "no key in " + config.keys.string(),
+          "restore the keys folder; without it the record can be verified but not read");
+    else
+      add("key files", "ok", grouped(files) + " key files", "");
+  }
+
+  void place(const Config& config) {
+    const std::string data = std::filesystem::weakly_canonical(config.data).string() + "/";
+    if (std::filesystem::weakly_canonical(config.keys).string().starts_with(data)) {
+      add("keys beside data", "warning", "the keys folder lies inside the data folder",
+          "move it out and set keys in counterfoil.toml: a copy of the data must not be enough to read it");
+    }
+  }
+
+  void disk(const Config& config) {
+    struct statvfs facts {};
+    if (::statvfs(config.data.c_str(), &facts) != 0) return;
+    const std::uint64_t bytes = static_cast<std::uint64_t>(facts.f_bavail) * facts.f_frsize;
+    add("disk", bytes < kLowDiskBytes ? "warning" : "ok", grouped(bytes >> 20) + " MiB free",
+        bytes < kLowDiskBytes ? "free space: a full disk stops recording (nothing recorded is lost)" : "");
+  }
+
+  void clock() {
+    const SystemClock clock;
+    if (clock.synchronised()) {
+      add("clock", "ok", "synchronised", "");
+    } else {
+      add("clock", "warning", "the kernel does not report a synchronised clock",
+          "run a time service; after a pause of more than 24 hours the ledger asks for `counterfoil doctor --accept-clock`");
+    }
+  }
+
+  void logReads(const Config& config) {
+    try {
+      const auto eventLog = log::EmbeddedLog::openReadOnly(config.logFolder());
+      const auto reader = eventLog->read(PartitionId{0}, log::FoldState{});
+      log::ValidRecord record;
+      std::uint64_t records = 0;
+      while (reader->next(record)) ++records;
+      add("log", "ok", grouped(records) + " records, " + grouped(reader->state().heads.size()) + " workspaces", "");
+      if (reader->state().voids != 0)
+        add("void records", "warning", grouped(reader->state().voids) + " records do not count",
+            "evidence of a second writer; `counterfoil verify` says whether the chains are whole");
+    } catch (const Fault& fault) {
+      add("log", "problem", fault.detail(), fault.hint());
+    }
+  }
+
+  void snapshot(const Config& config) {
+    std::error_code error;
+    if (std::filesystem::exists(config.snapshotFile(), error)) add("snapshot", "ok", config.snapshotFile().string(), "");
+  }
+
+  int finish() {
+    bool problem = false;
+    Table table({"CHECK", "STATE", "DETAIL", "WHAT TO DO"});
+    for (const Finding& finding : findings_) {
+      problem = problem || finding.state == "problem";
+      if (common_.json) {
+        std::string out;
+        JsonObject object(out);
+        object.text("check", finding.check).text("state", finding.state).text("detail", finding.detail);
+        if (!finding.hint.empty()) object.text("hint", finding.hint);
+        object.end();
+        print(out);
+      } else {
+        table.row({finding.check, finding.state, finding.detail, finding.hint});
+      }
+    }
+    if (!common_.json) table.print(common_);
+    return problem ? 1 : 0;
+  }
+
+  CommonOptions common_;
+  std::vector<Finding> findings_;
+};
+
+int acceptClock(const CommonOptions& common) {
+  Session session(common, Access::write, true);
+  // An entry at the accepted time: from now on the ledger's clock goes on from here.
+  RedactedEvent event = RedactedEvent::ofLedger(Kind::clockJumped, session.ledger().freshId());
+  event.body().setTime(Field::to, session.clock().wall());
+  event.body().setFlag(Field::accepted, true);
+  setPrincipal(event.arena(), event.common(), Field::actor, {PrincipalKind::operatorPerson, event.arena().copy(Session::operatorName())});
+  const write::Answer answer = session.ledger().appendOwn(kSystemWorkspace, std::move(event));
+  session.ledger().drain();
+  session.close();
+  print("clock accepted at " + toRfc3339(answer.receipt->recordedAt));
+  return 0;
+}
+
+}  // namespace
+
+void addDoctor(CLI::App& app, Program& program) {
+  CLI::App* verb = app.add_subcommand("doctor", "What is wrong with this ledger, and what to do");
+  addCommonFlags(*verb, program.common, false);
+  auto accept = std::make_shared<bool>(false);
+  verb->add_flag("--accept-clock", *accept, "Vouch for the wall clock after a jump; recorded");
+  verb->callback([&program, accept] {
+    program.run = [&program, accept] { return *accept ? acceptClock(program.common) : Doctor(program.common).examine(); };
+  });
+}
+
+}  // namespace counterfoil::cmd

@@ -1,0 +1,236 @@
+// Entries by their filters. One index a filter, all ordered by seq; what has no index is looked up row by row in what the others leave.
+#include <algorithm>
+
+#include "ledger/core/arena.h"
+#include "ledger/core/entry.h"
+#include "ledger/core/json.h"
+#include "projections/query/lists.h"
+#include "projections/query/page_json.h"
+
+namespace counterfoil::query {
+namespace {
+
+// A time range with fewer entries than this is read whole from its index; a larger one only narrows the walk.
+constexpr std::int64_t kRangeKeysMax = 8'192;
+
+struct ColumnFilter {
+  Match match;
+  const char* column;
+  const char* index;
+};
+constexpr ColumnFilter kColumns[] = {
+    {Match::actor, "actor", "entry_actor"},
+    {Match::principal, "principal", "entry_principal"},
+    {Match::run, "run", "entry_run"},
+    {Match::host, "host", "entry_host"},
+    {Match::sandbox, "sandbox", "entry_sandbox"},
+    {Match::lease, "lease", "entry_lease"},
+    {Match::bundle, "bundle", "entry_bundle"},
+    {Match::state, "state", "entry_state"},
+};
+
+std::unique_ptr<KeyList> columnKeys(ViewConnection& view, const char* column, const char* index, std::int64_t name, Order order,
+                                    Budget& budget) {
+  LentStatement statement =
+      view.statement("SELECT seq FROM entry INDEXED BY " + std::string(index) + " WHERE " + column + " = ?2" + keyBound("seq", order));
+  statement->bindNumber(2, name);
+  return std::make_unique<StatementKeys>(std::move(statement), order, budget);
+}
+
+class EntrySearch {
+ public:
+  EntrySearch(ViewConnection& view, const Filters& filters) : view_(view), filters_(filters) {}
+
+  KeyPage find(ListKind list, const Page& page) {
+    const std::vector<std::string> kinds = list == ListKind::denials ? std::vector<std::string>{"lease.denied"} : expandKinds(filters_);
+    if (page.pinned < 0 || !addColumns() || !addValues() || !addKinds(kinds)) return {};
+    addTime();
+    if (lists_.empty()) lists_.push_back(std::make_unique<DenseKeys>(page.pinned, filters_.order));
+    const bool ascending = filters_.order == Order::ascending;
+    Key first = ascending ? 0 : page.pinned;
+    if (page.cursor) first = ascending ? page.cursor->key + 1 : std::min(page.cursor->key - 1, page.pinned);
+    KeyWalk walk(std::move(lists_), filters_.order, first, ascending ? page.pinned : 0, budget_);
+    return collectPage(walk, filters_.order, filters_.limit, [this](Key key) { return occurredInRange(key); });
+  }
+
+ private:
+  bool add(std::unique_ptr<KeyList> list) {
+    if (list == nullptr) return false;
+    lists_.push_back(std::move(list));
+    return true;
+  }
+
+  bool addColumns() {
+    for (const ColumnFilter& filter : kColumns) {
+      if (filters_[filter.match].empty()) continue;
+      const auto name = view_.findName(filters_[filter.match]);
+      if (!name || !add(columnKeys(view_, filter.column, filter.index, *name, filters_.order, budget_))) return false;
+    }
+    return true;
+  }
+
+  bool addValues() {
+    const auto values = [&](Match match, const char* table, const char* index) {
+      return filters_[match].empty() || add(valueKeys(view_, table, index, "", filters_[match], filters_.order, budget_));
+    };
+    if (!values(Match::resource, "entry_resource", "entry_resource_value") || !values(Match::scope, "entry_scope", "entry_scope_value"))
+      return false;
+    if (!values(Match::fingerprint, "entry_fingerprint", nullptr)) return false;
+    if (!filters_[Match::reason].empty()) {
+      const auto reason = view_.findName(filters_[Match::reason]);
+      if (!reason) return false;
+      LentStatement statement =
+          view_.statement("SELECT seq FROM denial INDEXED BY denial_reason WHERE reason = ?2" + keyBound("seq", filters_.order));
+      statement->bindNumber(2, *reason);
+      lists_.push_back(std::make_unique<StatementKeys>(std::move(statement), filters_.order, budget_));
+    }
+    return filters_[Match::text].empty() || add(fullTextKeys(view_, filters_, budget_));
+  }
+
+  bool addKinds(const std::vector<std::string>& kinds) {
+    if (kinds.empty()) return true;
+    std::vector<std::unique_ptr<KeyList>> lists;
+    for (const std::string& kind : kinds) {
+      if (const auto name = view_.findName(kind)) lists.push_back(columnKeys(view_, "kind", "entry_kind", *name, filters_.order, budget_));
+    }
+    if (lists.empty()) return false;
+    return add(lists.size() == 1 ? std::move(lists.front()) : std::make_unique<UnionKeys>(std::move(lists), filters_.order));
+  }
+
+  void addTime() {
+    if (!filters_.from && !filters_.to && !filters_.at) return;
+    if (filters_.from) earliest_ = filters_.from->nanoseconds;
+    if (filters_.to) latest_ = std::min(latest_, filters_.to->nanoseconds - 1);
+    if (filters_.at) latest_ = std::min(latest_, filters_.at->nanoseconds);
+    LentStatement range =
+        view_.statement("SELECT seq FROM entry INDEXED BY entry_occurred WHERE occurred_at >= ?1 AND occurred_at <= ?2 LIMIT ?3");
+    range->bindNumber(1, earliest_);
+    range->bindNumber(2, latest_);
+    range->bindNumber(3, kRangeKeysMax + 1);
+    std::vector<Key> keys;
+    while (range->step()) keys.push_back(range->number(0));
+    if (keys.size() <= kRangeKeysMax) {
+      lists_.push_back(std::make_unique<KnownKeys>(std::move(keys), filters_.order));
+      return;
+    }
+    lists_.push_back(std::make_unique<BlockKeys>(view_, earliest_, latest_, filters_.order, budget_));
+    checkTime_ = true;
+  }
+
+  bool occurredInRange(Key key) {
+    if (!checkTime_) return true;
+    if (!occurred_) occurred_.emplace(view_.statement("SELECT occurred_at FROM entry WHERE seq = ?1"));
+    Statement& statement = **occurred_;
+    statement.bindNumber(1, key);
+    const bool there = statement.step() && !statement.isNull(0);
+    const std::int64_t time = there ? statement.number(0) : 0;
+    statement.reset();
+    return there && time >= earliest_ && time <= latest_;
+  }
+
+  ViewConnection& view_;
+  const Filters& filters_;
+  Budget budget_{kPageSteps};
+  std::vector<std::unique_ptr<KeyList>> lists_;
+  std::int64_t earliest_ = INT64_MIN;
+  std::int64_t latest_ = INT64_MAX;
+  bool checkTime_ = false;
+  std::optional<LentStatement> occurred_;
+};
+
+class EntryWriter {
+ public:
+  explicit EntryWriter(ViewConnection& view)
+      : view_(view), select_(view.statement("SELECT leaf, bytes FROM entry LEFT JOIN content USING (seq) WHERE entry.seq = ?1")) {}
+
+  // False: there is no such entry.
+  bool write(Key seq, std::string& out) {
+    select_->bindNumber(1, seq);
+    if (!select_->step()) return false;
+    LeafHash leaf;
+    const crypto::Bytes stored = select_->blob(0);
+    if (stored.size() != leaf.bytes.size()) throw damaged();
+    std::copy(stored.begin(), stored.end(), leaf.bytes.begin());
+    if (select_->isNull(1)) {
+      writeWithheldJson(Sequence{static_cast<std::uint64_t>(seq)}, leaf, out);
+    } else {
+      writePresent(seq, leaf, select_->blob(1), out);
+    }
+    select_->reset();
+    return true;
+  }
+
+ private:
+  Fault damaged() const {
+    return {ErrorCode::viewDamaged, "the view file " + view_.database().file() + " holds an entry that is not what was chained",
+            "run `counterfoil rebuild`, then `counterfoil verify`"};
+  }
+
+  void writePresent(Key seq, const LeafHash& leaf, crypto::Bytes bytes, std::string& out) {
+    // A view is a cache on disk: nothing of it is shown as the record unless it is what was chained.
+    if (leafHash(bytes) != leaf) throw damaged();
+    EntryView entry;
+    arena_.reset();
+    if (readEntry(bytes, Strictness::lenient, arena_, entry) != nullptr || entry.seq.value != static_cast<std::uint64_t>(seq))
+      throw damaged();
+    writeEntryJson(entry, leaf, {}, out);
+  }
+
+  ViewConnection& view_;
+  LentStatement select_;
+  Arena arena_;
+};
+
+}  // namespace
+
+Page openPage(ViewConnection& view, ListKind list, const Filters& filters) {
+  Page page;
+  if (!filters.after.empty()) page.cursor = decodeCursor(list, filters);
+  page.pinned = pinnedSeq(view, filters, page.cursor);
+  return page;
+}
+
+std::unique_ptr<KeyList> valueKeys(ViewConnection& view, const char* table, const char* index, const char* where, std::string_view value,
+                                   Order order, Budget& budget) {
+  const auto name = view.findName(value);
+  if (!name) return nullptr;
+  std::string sql = "SELECT seq FROM " + std::string(table);
+  if (index != nullptr) sql += " INDEXED BY " + std::string(index);
+  LentStatement statement = view.statement(sql + " WHERE value = ?2" + where + keyBound("seq", order));
+  statement->bindNumber(2, *name);
+  return std::make_unique<StatementKeys>(std::move(statement), order, budget);
+}
+
+std::unique_ptr<KeyList> fullTextKeys(ViewConnection& view, const Filters& filters, Budget& budget) {
+  LentStatement statement = view.statement("SELECT rowid FROM entry_text WHERE entry_text MATCH ?2" + keyBound("rowid", filters.order));
+  // Bound, but not copied by SQLite: it has to live as long as the statement is on loan.
+  const std::string expression = fullTextExpression(filters[Match::text]);
+  sqlite3_bind_text64(statement->get(), 2, expression.data(), expression.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  return std::make_unique<StatementKeys>(std::move(statement), filters.order, budget, 64, 50);
+}
+
+std::string listEntries(ViewConnection& view, ListKind list, const Filters& filters) {
+  const Page page = openPage(view, list, filters);
+  EntrySearch search(view, filters);
+  const KeyPage found = search.find(list, page);
+  PageJson json;
+  EntryWriter writer(view);
+  for (const Key key : found.keys) {
+    if (!writer.write(key, json.item())) {
+      throw Fault(ErrorCode::viewDamaged, "the view file " + view.database().file() + " lacks an entry that its indexes name",
+                  "run `counterfoil rebuild`");
+    }
+  }
+  std::string next;
+  if (found.lastSeen) next = encodeCursor(list, filters, {*found.lastSeen, page.pinned, {}});
+  return json.finish(view, next, page.pinned);
+}
+
+std::optional<std::string> showEntry(ViewConnection& view, Sequence seq) {
+  std::string out;
+  EntryWriter writer(view);
+  if (!writer.write(static_cast<Key>(seq.value), out)) return std::nullopt;
+  return out;
+}
+
+}  // namespace counterfoil::query

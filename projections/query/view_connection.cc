@@ -1,0 +1,88 @@
+#include "projections/query/view_connection.h"
+
+#include <sys/stat.h>
+
+#include "projections/views/view_check.h"
+#include "projections/views/view_schema.h"
+
+namespace counterfoil::query {
+namespace {
+
+constexpr std::size_t kNamesMax = 8'192;
+
+Database openView(const std::filesystem::path& path) {
+  if (!identityOf(path)) {
+    throw Fault(ErrorCode::notReady, "there is no view of this workspace yet",
+                "it is made when views catch up with the log: run `counterfoil rebuild`");
+  }
+  return Database::openReadOnly(path);
+}
+
+}  // namespace
+
+std::optional<FileIdentity> identityOf(const std::filesystem::path& path) {
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0) return std::nullopt;
+  return FileIdentity{facts.st_dev, facts.st_ino};
+}
+
+ViewConnection::ViewConnection(const std::filesystem::path& folder, WorkspaceNumber workspace)
+    : identity_(identityOf(views::viewPath(folder, workspace)).value_or(FileIdentity{})),
+      workspace_(workspace),
+      database_(openView(views::viewPath(folder, workspace))) {
+  database_.execute("PRAGMA query_only = ON; PRAGMA cache_size = -8192");
+}
+
+void ViewConnection::begin() {
+  if (names_.size() > kNamesMax) names_.clear();
+  database_.execute("BEGIN");
+  try {
+    LentStatement position = statement("SELECT format, workspace, size FROM position");
+    if (!position->step() || position->number(0) != views::kViewFormat ||
+        position->number(1) != static_cast<std::int64_t>(workspace_.value)) {
+      throw Fault(ErrorCode::viewDamaged, "the view file " + database_.file() + " is not a view of this workspace in this version's form",
+                  "run `counterfoil rebuild`; views are made from the log and hold nothing of their own");
+    }
+    size_ = position->number(2);
+  } catch (...) {
+    end();
+    throw;
+  }
+}
+
+void ViewConnection::end() noexcept {
+  sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+crypto::Digest ViewConnection::digest() {
+  return views::readPosition(database_).digest();
+}
+
+LentStatement ViewConnection::statement(const std::string& sql) {
+  std::vector<Statement>& home = statements_[sql];
+  if (home.empty()) return {home, database_.prepare(sql)};
+  Statement statement = std::move(home.back());
+  home.pop_back();
+  return {home, std::move(statement)};
+}
+
+std::optional<std::int64_t> ViewConnection::findName(std::string_view text) {
+  LentStatement find = statement("SELECT id FROM name WHERE text = ?1");
+  find->bindText(1, text);
+  if (!find->step()) return std::nullopt;
+  return find->number(0);
+}
+
+const std::string& ViewConnection::name(std::int64_t id) {
+  const auto known = names_.find(id);
+  if (known != names_.end()) return known->second;
+  LentStatement find = statement("SELECT text FROM name WHERE id = ?1");
+  find->bindNumber(1, id);
+  if (!find->step()) {
+    throw Fault(ErrorCode::viewDamaged, "the view file " + database_.file() + " lacks a name that its rows use",
+                "run `counterfoil rebuild`");
+  }
+  return names_.emplace(id, std::string(find->text(0))).first->second;
+}
+
+}  // namespace counterfoil::query

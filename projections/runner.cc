@@ -1,0 +1,548 @@
+#include "projections/runner.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+
+#include "ledger/core/bytes.h"
+#include "ledger/core/check.h"
+#include "projections/views/view_check.h"
+
+namespace counterfoil::views {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kRoundRecords = 20'000;
+constexpr std::size_t kRoundBytes = 16 * 1024 * 1024;
+constexpr std::uint64_t kSaveEvery = 200'000;  // records read again at most after a crash, while following
+constexpr std::string_view kPlaceMagic = "counterfoil view place 1\n";
+
+bool syncFile(const fs::path& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return errno == ENOENT;
+  const bool done = ::fsync(file) == 0;
+  ::close(file);
+  return done;
+}
+
+bool writeWhole(const fs::path& path, crypto::Bytes bytes) {
+  const int file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+  if (file < 0) return false;
+  bool done = true;
+  for (std::size_t at = 0; done && at < bytes.size();) {
+    const ssize_t written = ::write(file, bytes.data() + at, bytes.size() - at);
+    done = written > 0;
+    if (done) at += static_cast<std::size_t>(written);
+  }
+  done = done && ::fsync(file) == 0;
+  ::close(file);
+  return done;
+}
+
+}  // namespace
+
+struct ViewRunner::Lane {
+  std::unique_ptr<log::PartitionReader> reader;
+  bool main = false;
+  bool rebuildAll = false;                    // of the main lane: everything goes to new files until the log's end
+  std::map<WorkspaceNumber, bool> only;       // of a repair: these, and whether they are rebuilt
+  std::set<WorkspaceNumber> met;              // while rebuilding all
+};
+
+ViewRunner::ViewRunner(log::EventLog& log, keys::KeyRing& ring, ViewRunnerOptions options)
+    : log_(log), ring_(ring), options_(std::move(options)) {
+  makeViewFolder(options_.files.folder);
+  std::size_t count = options_.workers != 0 ? options_.workers : std::thread::hardware_concurrency();
+  count = std::clamp<std::size_t>(count, 1, 64);
+  ViewWorker::Options each;
+  each.files = options_.files;
+  each.openMax = std::max<std::size_t>(1, options_.openMax / count);
+  each.memoryMax = options_.rebuildBytes / count;
+  each.keysComplete = options_.keysComplete;
+  const auto done = [this](std::size_t bytes, std::size_t records) {
+    const std::lock_guard guard(mutex_);
+    queuedBytes_ -= bytes;
+    done_.applied += records;
+    changed_.notify_all();
+  };
+  for (std::size_t index = 0; index < count; ++index) workers_.push_back(std::make_unique<ViewWorker>(each, ring_, board_, done));
+}
+
+ViewRunner::~ViewRunner() {
+  stop();
+  workers_.clear();
+}
+
+// ---- lanes ----
+
+void ViewRunner::startLanes() {
+  bool rebuildAll = false;
+  {
+    const std::lock_guard guard(mutex_);
+    std::swap(rebuildAll, rebuildAll_);
+    if (rebuildAll) rebuildRequests_.clear();  // what follows reads everything anyway
+  }
+  if (main_ && !rebuildAll) return;
+  if (rebuildAll) {
+    drainAll();
+    repair_.reset();
+    for (const auto& [workspace, state] : board_.all()) board_.forgive(workspace, true);
+  }
+  auto lane = std::make_unique<Lane>();
+  lane->main = true;
+  lane->rebuildAll = rebuildAll;
+  log::FoldState from;
+  std::vector<WorkspaceNumber> troubled;
+  if (rebuildAll || !loadPlace(from, troubled)) {
+    from = {};
+    checkLengths_ = !rebuildAll;
+  }
+  // Without the keys of what was passed, nothing can be opened: the log is read from its beginning, the views go on where they stand.
+  if (!options_.keysComplete) from = {};
+  try {
+    lane->reader = log_.read(options_.partition, from);
+  } catch (const Fault& fault) {
+    if (fault.code() != ErrorCode::logTruncated) throw;
+    // Which workspaces are concerned is found by reading what is there.
+    from = {};
+    checkLengths_ = true;
+    lane->reader = log_.read(options_.partition, from);
+  }
+  for (const auto& [workspace, head] : from.heads) {
+    if (!fs::exists(viewPath(options_.files.folder, workspace))) board_.markBehind(workspace);
+  }
+  if (from.next.value != 0) {
+    for (const WorkspaceNumber workspace : troubled) board_.markBehind(workspace);
+  }
+  main_ = std::move(lane);
+  const std::lock_guard guard(mutex_);
+  heads_ = from.heads;
+}
+
+bool ViewRunner::pump(Lane& lane) {
+  std::vector<log::ValidRecord> records;
+  std::size_t bytes = 0;
+  std::optional<Fault> problem;
+  try {
+    log::ValidRecord record;
+    while (records.size() < kRoundRecords && bytes < kRoundBytes && lane.reader->next(record)) {
+      bytes += record.value.size();
+      records.push_back(std::move(record));
+      record = {};
+    }
+  } catch (const Fault& fault) {
+    problem = fault;  // what was read before counts
+  }
+  const bool any = !records.empty();
+  if (any) hand(lane, records);
+  if (progress_) {
+    std::unique_lock guard(mutex_);
+    const ViewProgress now = done_;
+    guard.unlock();
+    progress_(now);
+  }
+  if (problem) throw *problem;
+  return any;
+}
+
+void ViewRunner::hand(Lane& lane, std::vector<log::ValidRecord>& records) {
+  std::unordered_map<WorkspaceNumber, ViewTask, WorkspaceNumberHash> tasks;
+  std::vector<WorkspaceNumber> order;
+  {
+    const std::lock_guard guard(mutex_);
+    done_.records += records.size();
+    if (lane.main) {
+      for (const log::ValidRecord& record : records) {
+        if (record.kind == log::RecordKind::entry) heads_[record.workspace] = {record.seq.value + 1, record.leaf};
+      }
+    }
+  }
+  for (log::ValidRecord& record : records) {
+    if (record.kind != log::RecordKind::entry && record.kind != log::RecordKind::keys) continue;
+    bool rebuild = lane.rebuildAll;
+    if (!lane.main) {
+      const auto wanted = lane.only.find(record.workspace);
+      if (wanted == lane.only.end()) continue;
+      rebuild = wanted->second;
+    } else if (repair_ && repair_->only.contains(record.workspace)) {
+      continue;  // the repair reads this record too, in its turn
+    }
+    if (lane.rebuildAll && record.kind == log::RecordKind::entry) lane.met.insert(record.workspace);
+    const auto [found, fresh] = tasks.try_emplace(record.workspace);
+    ViewTask& task = found->second;
+    if (fresh) {
+      task.kind = rebuild ? TaskKind::rebuild : TaskKind::apply;
+      task.workspace = record.workspace;
+      order.push_back(record.workspace);
+    }
+    task.bytes += record.value.size() + sizeof(record);
+    task.records.push_back(std::move(record));
+  }
+  if (lane.main) unsaved_ += records.size();
+  for (const WorkspaceNumber workspace : order) {
+    touched_.insert(workspace);
+    push(std::move(tasks[workspace]));
+  }
+}
+
+void ViewRunner::push(ViewTask task) {
+  {
+    std::unique_lock guard(mutex_);
+    changed_.wait(guard, [&] { return queuedBytes_ < options_.queueBytes; });
+    queuedBytes_ += task.bytes;
+  }
+  ViewWorker& worker = *workers_[task.workspace.value % workers_.size()];
+  worker.push(std::move(task));
+}
+
+void ViewRunner::drainAll() {
+  for (const auto& worker : workers_) worker->drain();
+}
+
+// ---- repair: views that must be read for anew, while the others go on ----
+
+bool ViewRunner::beginRepair(std::set<WorkspaceNumber>& attempted) {
+  if (repair_) return true;
+  std::map<WorkspaceNumber, bool> wanted;
+  for (const WorkspaceNumber workspace : board_.behind()) {
+    if (attempted.insert(workspace).second) wanted[workspace] = false;
+  }
+  {
+    const std::lock_guard guard(mutex_);
+    for (const WorkspaceNumber workspace : rebuildRequests_) wanted[workspace] = true;
+    rebuildRequests_.clear();
+  }
+  if (wanted.empty()) return false;
+  drainAll();  // nothing older about these views is on its way any more
+  auto lane = std::make_unique<Lane>();
+  lane->only = wanted;
+  lane->reader = log_.read(options_.partition, {});
+  for (const auto& [workspace, rebuild] : wanted) board_.forgive(workspace, rebuild);
+  repair_ = std::move(lane);
+  return true;
+}
+
+// One round. The repair is over when it has read as far as the main lane, which then goes on with these views too.
+bool ViewRunner::stepRepair() {
+  if (!repair_) return false;
+  const bool more = pump(*repair_);
+  if (more && repair_->reader->state().next < main_->reader->state().next) return true;
+  for (const auto& [workspace, rebuild] : repair_->only) {
+    if (rebuild) finish(workspace);
+  }
+  repair_.reset();
+  return true;
+}
+
+void ViewRunner::finish(WorkspaceNumber workspace) {
+  bool inLog = false;
+  {
+    const std::lock_guard guard(mutex_);
+    inLog = heads_.contains(workspace);
+  }
+  if (!inLog) {
+    removeView(options_.files.folder, workspace);  // the log knows nothing of it
+    return;
+  }
+  ViewTask task;
+  task.kind = TaskKind::finish;
+  task.workspace = workspace;
+  push(std::move(task));
+}
+
+void ViewRunner::finishRebuildAll() {
+  if (!main_->rebuildAll) return;
+  main_->rebuildAll = false;
+  for (const WorkspaceNumber workspace : main_->met) finish(workspace);
+  for (const WorkspaceNumber workspace : filesPresent()) {
+    if (!main_->met.contains(workspace)) finish(workspace);
+  }
+  main_->met.clear();
+}
+
+// ---- at the log's end ----
+
+// No view may be longer than its chain in the log. What the log lost, a view must not paper over.
+void ViewRunner::checkLengths() {
+  if (checkLengths_) {
+    for (const WorkspaceNumber workspace : filesPresent()) {
+      if (board_.get(workspace)) continue;
+      try {
+        Database database = Database::openReadOnly(viewPath(options_.files.folder, workspace), options_.files.vfs);
+        board_.introduce(workspace, readPosition(database).position);
+      } catch (const Fault& fault) {
+        board_.fail(workspace, fault, false);
+      }
+    }
+    checkLengths_ = false;
+  }
+  for (const auto& [workspace, state] : board_.all()) {
+    std::uint64_t size = 0;
+    {
+      const std::lock_guard guard(mutex_);
+      const auto head = heads_.find(workspace);
+      if (head != heads_.end()) size = head->second.size;
+    }
+    if (state.fault || state.size <= size) continue;
+    board_.fail(workspace,
+                Fault(ErrorCode::logTruncated,
+                      "the log ends at entry " + std::to_string(size) + " of workspace " + std::to_string(workspace.value) + ", its view at " +
+                          std::to_string(state.size),
+                      "put the whole log back; only if its end is lost for good, run `counterfoil rebuild`"),
+                false);
+  }
+}
+
+fs::path ViewRunner::placePath() const {
+  return options_.files.folder / ("place." + std::to_string(options_.partition.value));
+}
+
+// Saved only behind what the views have on disk: after a loss of power they must not be found short of it.
+void ViewRunner::savePlace() {
+  if (repair_ || main_->rebuildAll) return;
+  bool synced = true;
+  for (const WorkspaceNumber workspace : touched_) {
+    const fs::path path = viewPath(options_.files.folder, workspace);
+    synced = syncFile(fs::path(path).concat("-wal")) && syncFile(path) && synced;
+  }
+  if (!synced) return;  // the old place stays true
+  std::vector<std::uint8_t> bytes(kPlaceMagic.begin(), kPlaceMagic.end());
+  std::vector<WorkspaceNumber> troubled;
+  for (const auto& [workspace, state] : board_.all()) {
+    if (state.fault || state.behind) troubled.push_back(workspace);
+  }
+  ByteWriter writer(bytes);
+  writer.number(troubled.size());
+  for (const WorkspaceNumber workspace : troubled) writer.number(workspace.value);
+  std::vector<std::uint8_t> state;
+  main_->reader->state().save(state);
+  writer.text({reinterpret_cast<const char*>(state.data()), state.size()});
+  const crypto::Digest check = crypto::sha256(bytes);
+  bytes.insert(bytes.end(), check.begin(), check.end());
+  const fs::path fresh = placePath().concat(".new");
+  if (!writeWhole(fresh, bytes) || ::rename(fresh.c_str(), placePath().c_str()) != 0) return;
+  touched_.clear();
+  unsaved_ = 0;
+}
+
+// A place that is not there or not whole is no fault: the log is read from its beginning.
+bool ViewRunner::loadPlace(log::FoldState& state, std::vector<WorkspaceNumber>& troubled) const {
+  std::ifstream file(placePath(), std::ios::binary);
+  const std::vector<char> raw((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const crypto::Bytes bytes(reinterpret_cast<const std::uint8_t*>(raw.data()), raw.size());
+  if (bytes.size() < kPlaceMagic.size() + crypto::kDigestSize) return false;
+  const crypto::Bytes content = bytes.first(bytes.size() - crypto::kDigestSize);
+  const crypto::Digest check = crypto::sha256(content);
+  if (!std::equal(check.begin(), check.end(), bytes.end() - crypto::kDigestSize)) return false;
+  if (!std::equal(kPlaceMagic.begin(), kPlaceMagic.end(), content.begin())) return false;
+  ByteReader reader(content.subspan(kPlaceMagic.size()));
+  for (std::uint64_t left = reader.count(1); left > 0; --left) troubled.push_back({reader.number()});
+  const std::string_view fold = reader.text();
+  return reader.complete() && log::FoldState::load({reinterpret_cast<const std::uint8_t*>(fold.data()), fold.size()}, state);
+}
+
+std::vector<WorkspaceNumber> ViewRunner::filesPresent() const {
+  std::vector<WorkspaceNumber> found;
+  std::error_code problem;
+  for (const auto& entry : fs::directory_iterator(options_.files.folder, problem)) {
+    if (entry.path().extension() != ".db") continue;
+    const std::string stem = entry.path().stem().string();
+    std::uint64_t number = 0;
+    const auto [end, code] = std::from_chars(stem.data(), stem.data() + stem.size(), number);
+    const bool ours = code == std::errc{} && end == stem.data() + stem.size();
+    if (ours && log_.partitionOf({number}) == options_.partition) found.push_back({number});
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+// ---- running ----
+
+void ViewRunner::catchUp(const std::function<void(const ViewProgress&)>& progress) {
+  COUNTERFOIL_CHECK(!thread_.joinable());
+  progress_ = progress;
+  std::set<WorkspaceNumber> attempted;
+  startLanes();
+  while (true) {
+    bool more = pump(*main_);
+    if (!main_->rebuildAll) {
+      beginRepair(attempted);
+      more = stepRepair() || more;
+    }
+    if (more) continue;
+    finishRebuildAll();
+    drainAll();
+    if (!beginRepair(attempted)) break;
+  }
+  checkLengths();
+  savePlace();
+  progress_ = {};
+}
+
+void ViewRunner::requestRebuild(WorkspaceNumber workspace) {
+  const std::lock_guard guard(mutex_);
+  rebuildRequests_.insert(workspace);
+  awake_ = true;
+  changed_.notify_all();
+}
+
+void ViewRunner::requestRebuildAll() {
+  const std::lock_guard guard(mutex_);
+  rebuildAll_ = true;
+  awake_ = true;
+  changed_.notify_all();
+}
+
+void ViewRunner::wake() {
+  const std::lock_guard guard(mutex_);
+  awake_ = true;
+  changed_.notify_all();
+}
+
+void ViewRunner::follow(bool subscribe) {
+  COUNTERFOIL_CHECK(!thread_.joinable());
+  stopping_ = false;
+  fault_.reset();
+  awake_ = true;
+  if (subscribe) log_.onAppended([this] { wake(); });
+  thread_ = std::thread([this, subscribe] {
+    followLoop();
+    if (subscribe) log_.onAppended({});
+  });
+}
+
+void ViewRunner::stop() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard guard(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  thread_.join();
+}
+
+std::optional<Fault> ViewRunner::fault() const {
+  const std::lock_guard guard(mutex_);
+  return fault_;
+}
+
+// True: there is more to do at once.
+bool ViewRunner::followRound(std::set<WorkspaceNumber>& attempted) {
+  startLanes();
+  bool more = pump(*main_);
+  if (!main_->rebuildAll) {
+    beginRepair(attempted);
+    more = stepRepair() || more;
+  }
+  if (more) return true;
+  finishRebuildAll();
+  if (checkLengths_ || unsaved_ >= kSaveEvery) {
+    drainAll();
+    checkLengths();
+    savePlace();
+  }
+  return false;
+}
+
+void ViewRunner::followLoop() {
+  std::set<WorkspaceNumber> attempted;  // since the last retry
+  std::int64_t sinceRetry = 0;
+  while (true) {
+    bool more = false;
+    try {
+      more = followRound(attempted);
+    } catch (const Fault& fault) {
+      if (fault.code() != ErrorCode::logUnavailable) {
+        const std::lock_guard guard(mutex_);
+        fault_ = fault;
+        changed_.notify_all();
+        return;
+      }
+    }
+    std::unique_lock guard(mutex_);
+    const auto called = [this] { return awake_ || stopping_; };
+    if (!more && !changed_.wait_for(guard, std::chrono::milliseconds(options_.retryMilliseconds), called)) sinceRetry = options_.retryMilliseconds;
+    // A little more will come: what comes in this time is applied as one batch.
+    if (!more && !stopping_) {
+      changed_.wait_for(guard, std::chrono::milliseconds(options_.gatherMilliseconds), [this] { return stopping_; });
+      sinceRetry += options_.gatherMilliseconds;
+    }
+    awake_ = false;
+    if (sinceRetry >= options_.retryMilliseconds) {
+      attempted.clear();
+      sinceRetry = 0;
+    }
+    if (stopping_) break;
+  }
+  drainAll();
+  if (main_) savePlace();
+}
+
+// ---- asking ----
+
+ViewStatus ViewRunner::status(WorkspaceNumber workspace) {
+  auto state = board_.get(workspace);
+  ViewStatus status;
+  if (!state) {
+    const fs::path path = viewPath(options_.files.folder, workspace);
+    if (fs::exists(path)) {
+      try {
+        Database database = Database::openReadOnly(path, options_.files.vfs);
+        board_.introduce(workspace, readPosition(database).position);
+      } catch (const Fault& fault) {
+        board_.fail(workspace, fault, false);
+      }
+      state = board_.get(workspace);
+    }
+  }
+  if (state) {
+    status.known = true;
+    status.size = state->size;
+    status.leaf = state->leaf;
+    status.fault = state->fault;
+  }
+  const std::lock_guard guard(mutex_);
+  const auto head = heads_.find(workspace);
+  if (head != heads_.end()) {
+    status.known = true;
+    status.lag = head->second.size > status.size ? head->second.size - status.size : 0;
+  }
+  return status;
+}
+
+std::vector<std::pair<WorkspaceNumber, ViewStatus>> ViewRunner::troubled() {
+  std::vector<std::pair<WorkspaceNumber, ViewStatus>> result;
+  for (const auto& [workspace, state] : board_.all()) {
+    if (state.fault || state.behind) result.emplace_back(workspace, status(workspace));
+  }
+  std::sort(result.begin(), result.end(), [](const auto& left, const auto& right) { return left.first < right.first; });
+  return result;
+}
+
+bool ViewRunner::waitFor(WorkspaceNumber workspace, Sequence seq, std::int64_t milliseconds) {
+  status(workspace);
+  const auto ready = [&](const ViewState& state) { return state.fault.has_value() || state.size > seq.value; };
+  if (!board_.wait(workspace, milliseconds, ready)) return false;
+  const auto state = board_.get(workspace);
+  return state && state->size > seq.value;
+}
+
+std::vector<WorkspaceNumber> ViewRunner::workspaces() {
+  std::vector<WorkspaceNumber> result = filesPresent();
+  {
+    const std::lock_guard guard(mutex_);
+    for (const auto& [workspace, head] : heads_) result.push_back(workspace);
+  }
+  std::sort(result.begin(), result.end());
+  result.erase(std::unique(result.begin(), result.end()), result.end());
+  return result;
+}
+
+}  // namespace counterfoil::views

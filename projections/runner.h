@@ -1,0 +1,128 @@
+// Follows one partition of the log and keeps the views of its workspaces: one file each, projected by a few workers, each with a durable
+// position of its own. What is wrong with one view stands still alone, with its fault in status(); the others go on.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "ledger/keys/key_ring.h"
+#include "ledger/log/event_log.h"
+#include "projections/views/view_worker.h"
+
+namespace counterfoil::views {
+
+struct ViewRunnerOptions {
+  ViewFileOptions files;               // the folder `<data>/views`
+  PartitionId partition;
+  std::size_t workers = 0;             // 0: one a core
+  std::size_t openMax = 1'024;         // view files open at once
+  std::size_t queueBytes = 64 * 1024 * 1024;    // records read but not yet applied
+  std::size_t rebuildBytes = 256 * 1024 * 1024; // caches of views being rebuilt
+  // The ring is fed by somebody else with every key of the log, up to its end (the ledger's own ring is). Otherwise the runner starts at
+  // the log's beginning to find them; views still go on from where they stand.
+  bool keysComplete = false;
+  std::int64_t gatherMilliseconds = 10;     // follow(): between hearing of records and reading them
+  std::int64_t retryMilliseconds = 5'000;   // follow(): between tries with views that a full disk stopped
+};
+
+struct ViewStatus {
+  bool known = false;          // the workspace has entries, or a view
+  std::uint64_t size = 0;      // entries in the view: the next seq
+  LeafHash leaf;               // of the last one
+  std::uint64_t lag = 0;       // entries the log has read beyond it
+  std::optional<Fault> fault;  // why the view stands still: viewDamaged, logTruncated, logDamaged, diskFull, notReady
+};
+
+struct ViewProgress {
+  std::uint64_t records = 0;   // read from the log
+  std::uint64_t applied = 0;   // handed to the workers and done
+};
+
+// All methods are thread safe, but catchUp(), follow(), stop() and destruction belong to one thread.
+class ViewRunner {
+ public:
+  // `log` and `ring` outlive the runner. Makes the folder; reads nothing yet. Throws Fault(diskFull | notReady).
+  ViewRunner(log::EventLog& log, keys::KeyRing& ring, ViewRunnerOptions options);
+  ~ViewRunner();
+
+  // Reads to the log's end and applies everything, rebuilds and retries included; returns when all of it is committed. Not while following.
+  // Throws the log's faults (logDamaged, logUnavailable); those of views are in status(). `progress` is called now and then, on this thread.
+  void catchUp(const std::function<void(const ViewProgress&)>& progress = {});
+  // The next catchUp(), or the thread of follow(), makes this view anew from the log's beginning; it takes the old one's place when it is
+  // complete. Clears its fault.
+  void requestRebuild(WorkspaceNumber workspace);
+  // The same for every workspace of the log, and those whose file is there.
+  void requestRebuildAll();
+
+  // Keeps up in a thread of its own until stop(). Takes the log's onAppended() unless `subscribe` is false: then somebody calls wake().
+  void follow(bool subscribe = true);
+  void wake();
+  // Finishes what was read, commits, saves its place.
+  void stop();
+  // Why following ended by itself, if it did.
+  std::optional<Fault> fault() const;
+
+  // Opens the view for its position if this runner has not met it yet.
+  ViewStatus status(WorkspaceNumber workspace);
+  // Workspaces with a fault, or behind.
+  std::vector<std::pair<WorkspaceNumber, ViewStatus>> troubled();
+  // Until the view holds `seq`. False after `milliseconds`, or at once if the view has a fault.
+  bool waitFor(WorkspaceNumber workspace, Sequence seq, std::int64_t milliseconds);
+  // Every workspace this runner knows of, in the log or on disk, ascending.
+  std::vector<WorkspaceNumber> workspaces();
+
+ private:
+  // A reader and what is done with what it reads.
+  struct Lane;
+
+  void startLanes();
+  // One round of a lane; false: nothing more for now.
+  bool pump(Lane& lane);
+  void hand(Lane& lane, std::vector<log::ValidRecord>& records);
+  void push(ViewTask task);
+  bool beginRepair(std::set<WorkspaceNumber>& attempted);
+  bool stepRepair();
+  void finish(WorkspaceNumber workspace);
+  void finishRebuildAll();
+  void drainAll();
+  void checkLengths();
+  void savePlace();
+  bool loadPlace(log::FoldState& state, std::vector<WorkspaceNumber>& troubled) const;
+  std::filesystem::path placePath() const;
+  void followLoop();
+  bool followRound(std::set<WorkspaceNumber>& attempted);
+  std::vector<WorkspaceNumber> filesPresent() const;
+
+  log::EventLog& log_;
+  keys::KeyRing& ring_;
+  const ViewRunnerOptions options_;
+  ViewBoard board_;
+  std::vector<std::unique_ptr<ViewWorker>> workers_;
+  std::unique_ptr<Lane> main_;
+  std::unique_ptr<Lane> repair_;
+  bool checkLengths_ = false;  // at the log's end: is any view longer than its chain?
+  std::uint64_t unsaved_ = 0;  // records read since the place was saved
+  std::set<WorkspaceNumber> touched_;  // since the place was saved
+  std::function<void(const ViewProgress&)> progress_;
+
+  mutable std::mutex mutex_;  // of everything below
+  std::condition_variable changed_;
+  std::size_t queuedBytes_ = 0;   // handed out and not done
+  ViewProgress done_;
+  std::set<WorkspaceNumber> rebuildRequests_;
+  bool rebuildAll_ = false;
+  std::unordered_map<WorkspaceNumber, log::ChainEnd, WorkspaceNumberHash> heads_;  // as far as the log was read
+  bool awake_ = false;
+  bool stopping_ = false;
+  std::optional<Fault> fault_;
+  std::thread thread_;
+};
+
+}  // namespace counterfoil::views
