@@ -8,7 +8,7 @@
 #include "ledger/core/encoding.h"
 #include "ledger/core/limits.h"
 #include "ledger/core/outcome.h"
-#include "ledger/crypto/wiping.h"
+#include "ledger/core/arena.h"
 
 namespace counterfoil::importers {
 namespace {

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "ledger/core/outcome.h"
-#include "ledger/crypto/wiping.h"
+#include "ledger/core/arena.h"
 
 namespace counterfoil::importers {
 

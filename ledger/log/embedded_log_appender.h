@@ -19,8 +19,8 @@ struct PlacedRecord {
 class EmbeddedAppender {
  public:
   struct Settings {
-    // The write-ahead log is copied into the database whenever it has grown by this many pages: often enough that one checkpoint is short
-    // (measured: about 5 ms for 1,000 pages), seldom enough that its syncs do not count.
+    // The write-ahead log is copied into the database whenever it has grown by this many pages. Commits wait meanwhile (measured on a busy
+    // disk with 4 ms a sync: 12 ms for 250 pages, 19 for 1,000, 68 for 4,000), so: seldom enough that the syncs do not count, short enough.
     int checkpointPages = 1'000;
   };
 

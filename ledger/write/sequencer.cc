@@ -4,6 +4,7 @@
 #include <chrono>
 #include <unordered_set>
 
+#include "ledger/core/check.h"
 #include "ledger/core/encoding.h"
 #include "ledger/core/limits.h"
 #include "ledger/core/ruling.h"
@@ -182,9 +183,15 @@ void Sequencer::handleResults() {
 void Sequencer::settle(Batch& batch) {
   // Callers were answered on the log's thread; here the state catches up.
   log::FoldState& durable = state_.durable();
-  durable.next.value += batch.records.size();
-  durable.pseq += batch.records.size();
-  for (const auto& [workspace, seq, leaf] : batch.entries) durable.heads[workspace] = {seq.value + 1, leaf};
+  for (log::RecordHeader& header : batch.headers) {
+    // What the log gave the records: the claim's term and writer, the next pseq. Folded like any reader does.
+    header.level = durable.last.level;
+    header.term = durable.term;
+    header.pseq = durable.pseq;
+    header.node = durable.last.node;
+    header.incarnation = durable.last.incarnation;
+    COUNTERFOIL_CHECK(log::fold(durable, header) == log::FoldVerdict::valid);
+  }
   state_.commit(batch.mark);
   for (auto& [workspaceKeys, ids] : batch.keys) workspaceKeys->settle(ids);
   for (const auto& [id, number] : batch.created) {

@@ -13,7 +13,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "ledger/core/clock.h"
@@ -88,7 +87,7 @@ class Sequencer {
     std::vector<std::pair<std::shared_ptr<keys::WorkspaceKeys>, std::vector<KeyId>>> keys;
     std::vector<std::pair<std::string, WorkspaceNumber>> created;
     BatchMark mark;
-    std::vector<std::tuple<WorkspaceNumber, Sequence, LeafHash>> entries;
+    std::vector<log::RecordHeader> headers;  // as far as this side knows them
     std::size_t bytes = 0;
   };
   struct Result {

@@ -39,10 +39,8 @@ void Sequencer::buildBatch(Timestamp now) {
 
 void Sequencer::append(std::unique_ptr<Batch> batch) {
   ++outstanding_;
-  // The records are moved out; their number is what settle() needs.
   std::vector<log::NewRecord> records;
   records.swap(batch->records);
-  batch->records.resize(records.size());
   auto shared = std::make_shared<std::unique_ptr<Batch>>(std::move(batch));
   writer_->append(std::move(records), [this, shared](const log::AppendResult& outcome) {
     if (outcome.outcome == log::AppendOutcome::appended) {
@@ -92,7 +90,13 @@ Answer Sequencer::record(Batch& batch, WorkspaceState& workspace, std::vector<Re
     record.leaf = entry.leaf();
     record.value = keys::sealRecord(entry, *logKey, newKeys, random_.bytes<crypto::kAeadNonceSize>());
     batch.bytes += record.value.size();
-    batch.entries.emplace_back(entry.workspace(), entry.seq(), entry.leaf());
+    log::RecordHeader header;
+    header.kind = record.kind;
+    header.workspace = record.workspace;
+    header.seq = record.seq;
+    header.previous = record.previous;
+    header.leaf = record.leaf;
+    batch.headers.push_back(header);
     batch.records.push_back(std::move(record));
   }
   return answer;

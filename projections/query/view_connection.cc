@@ -66,6 +66,12 @@ LentStatement ViewConnection::statement(const std::string& sql) {
   return {home, std::move(statement)};
 }
 
+std::vector<std::string> ViewConnection::preparedSql() const {
+  std::vector<std::string> texts;
+  for (const auto& [sql, statements] : statements_) texts.push_back(sql);
+  return texts;
+}
+
 std::optional<std::int64_t> ViewConnection::findName(std::string_view text) {
   LentStatement find = statement("SELECT id FROM name WHERE text = ?1");
   find->bindText(1, text);

@@ -66,6 +66,8 @@ class ViewConnection {
   crypto::Digest digest();
   // `sql` must be one of ours; equal texts share prepared statements.
   LentStatement statement(const std::string& sql);
+  // Texts of all statements used so far, for tests of their plans.
+  std::vector<std::string> preparedSql() const;
   std::optional<std::int64_t> findName(std::string_view text);
   // The text of a name; valid until the next begin(). Throws Fault(viewDamaged) if there is none.
   const std::string& name(std::int64_t id);

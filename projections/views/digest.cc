@@ -1,13 +1,17 @@
 #include "projections/views/digest.h"
 
+#include <bit>
+#include <cstring>
+
 namespace counterfoil::views {
 namespace {
 
 std::array<std::uint64_t, 4> wordsOf(const crypto::Digest& bytes) {
-  std::array<std::uint64_t, 4> words{};
-  for (std::size_t index = 0; index < bytes.size(); ++index) {
-    std::uint64_t& word = words[3 - index / 8];
-    word = word << 8 | bytes[index];
+  std::array<std::uint64_t, 4> words;
+  for (std::size_t index = 0; index < words.size(); ++index) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data() + (3 - index) * sizeof word, sizeof word);
+    words[index] = std::endian::native == std::endian::little ? __builtin_bswap64(word) : word;
   }
   return words;
 }

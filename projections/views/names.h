@@ -2,11 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "projections/database.h"
 
@@ -17,7 +18,7 @@ using NameId = std::int64_t;
 // One thread; lives no longer than `database`. Ids are handed out in order from 1.
 class NameTable {
  public:
-  // `bytesMax`: what the cache may hold before trim() empties it.
+  // `bytesMax`: what the cache may hold before trim() empties it. Without kNameIndex the table must be empty; trim() makes the index then.
   NameTable(Database& database, std::size_t bytesMax);
   // The id of `text`, made if there is none. Throws databaseFault().
   NameId intern(std::string_view text);
@@ -30,8 +31,20 @@ class NameTable {
   std::size_t memory() const { return bytes_; }
 
  private:
-  std::string_view remember(NameId id, std::string_view text);
+  // Open addressing; a slot without text is free.
+  struct Slot {
+    std::uint64_t hash = 0;
+    NameId id = 0;
+    std::string_view text;
+  };
+  static std::uint64_t hashOf(std::string_view text);
+  Slot& slotFor(std::uint64_t hash, std::string_view text);
+  void grow();
+  std::string_view keep(std::string_view text);
+  std::string_view remember(std::uint64_t hash, NameId id, std::string_view text);
+  void forgetAll();
 
+  Database& database_;
   Statement insert_;
   Statement byText_;
   Statement byId_;
@@ -39,9 +52,14 @@ class NameTable {
   std::size_t bytes_ = 0;
   bool complete_ = false;  // every name is in the cache: a miss needs no look into the database
   NameId next_ = 1;
-  std::deque<std::string> texts_;
-  std::unordered_map<std::string_view, NameId> ids_;
-  std::unordered_map<NameId, std::string_view> byNumber_;
+  std::vector<Slot> slots_;  // a power of two, at most half full
+  std::size_t used_ = 0;
+  NameId base_ = 1;                                       // of the first of `fresh_`
+  std::vector<std::string_view> fresh_;                   // texts of ids base_, base_ + 1, ...
+  std::unordered_map<NameId, std::string_view> earlier_;  // texts of ids below base_
+  std::vector<std::unique_ptr<char[]>> blocks_;           // what the texts lie in
+  char* free_ = nullptr;                                  // of the last block
+  std::size_t left_ = 0;
 };
 
 }  // namespace counterfoil::views

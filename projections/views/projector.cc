@@ -92,6 +92,7 @@ Projector::Projector(Database& database, const ProjectorLimits& limits)
       workspace_(database, viewTable("workspace"), names_, limits.rows),
       accessToken_(database, viewTable("access_token"), names_, limits.rows),
       counter_(database, viewTable("counter"), names_, limits.rows),
+      block_(database, viewTable("entry_block"), names_, limits.rows),
       content_(database, "INSERT INTO content(seq, bytes) VALUES(?, ?)"),
       text_(database, "INSERT INTO entry_text(rowid, text) VALUES(?, ?)"),
       leaseByName_(database, "SELECT max(granted_seq) FROM lease WHERE lease = ?"),
@@ -107,7 +108,7 @@ Projector::Projector(Database& database, const ProjectorLimits& limits)
     sums_.emplace_back(&writer->table(), &writer->sum());
   }
   caches_ = {&lease_,       &revocation_, &run_,      &runReach_, &principal_,   &host_,    &connection_, &sandbox_,   &bundle_,
-             &vaultSecret_, &vault_,      &approval_, &producer_, &producerGap_, &finding_, &hold_,       &workspace_, &accessToken_, &counter_};
+             &vaultSecret_, &vault_,      &approval_, &producer_, &producerGap_, &finding_, &hold_,       &workspace_, &accessToken_, &counter_, &block_};
   for (RowCache* cache : caches_) sums_.emplace_back(&cache->table(), &cache->sum());
   std::sort(sums_.begin(), sums_.end(), [](const auto& left, const auto& right) { return left.first->name < right.first->name; });
   COUNTERFOIL_CHECK(sums_.size() == viewTables().size());
@@ -180,8 +181,10 @@ void Projector::applyWithheld(Sequence seq, const LeafHash& leaf) {
 
 void Projector::apply(const EntryView& view, const LeafHash& leaf, crypto::Bytes bytes) {
   Step step(view);
+  step.actor = principalKey(principalOf(view.entry, Field::actor));
   step.redacted = view.entry.get(Field::redactions).count != 0;
   noteKind(step);
+  noteTime(step.place(), step.occurredAt);
   if (const std::string_view run = step.common(Field::run); !run.empty()) step.run = names_.intern(run);
   if (const std::string_view host = step.common(Field::host); !host.empty()) step.host = names_.intern(host);
   if (view.known) {
@@ -202,18 +205,23 @@ void Projector::noteKind(Step& step) {
     count("kind " + name, step.place());
     return;
   }
-  step.kindName = names_.intern(kindName(view.kind()));
   NameId& counter = kindCounters_[view.kindNumber];
   if (counter == 0) counter = names_.intern("kind " + std::string(kindName(view.kind())));
+  step.kindName = names_.intern(kindName(view.kind()));
   countId(counter, step.place(), 1);
   if (step.redacted) count("redactions", step.place());
+}
+
+void Projector::noteTime(std::uint64_t seq, std::int64_t time) {
+  const auto [row, fresh] = block_.get({static_cast<std::int64_t>(seq / kBlockEntries)});
+  row.set(1, fresh ? time : std::min(row.number(1), time));
+  row.set(2, fresh ? time : std::max(row.number(2), time));
 }
 
 void Projector::writeEntry(Step& step, const LeafHash& leaf, crypto::Bytes bytes) {
   const EntryColumns& at = entryColumns();
   const EntryFields& fields = step.fields;
   const EntryView& view = step.view();
-  const std::string actor = principalKey(principalOf(view.entry, Field::actor));
   const std::string principal =
       fields.firstPrincipal({Field::grantee, Field::decidedBy, Field::by, Field::principal, Field::onBehalfOf, Field::issuedBy, Field::who, Field::requestedBy});
   const auto name = [&](std::size_t column, std::string_view text) { cells_[column] = nameCell(text); };
@@ -228,7 +236,7 @@ void Projector::writeEntry(Step& step, const LeafHash& leaf, crypto::Bytes bytes
   name(at.producer, step.common(Field::producer));
   const std::uint64_t producerSeq = view.entry.number(Field::producerSeq);
   cells_[at.producer_seq] = producerSeq == 0 ? Cell{} : Cell::of(static_cast<std::int64_t>(producerSeq));
-  name(at.actor, actor);
+  name(at.actor, step.actor);
   known(at.run, step.run);
   known(at.host, step.host);
   name(at.sandbox, step.common(Field::sandbox));
@@ -262,7 +270,8 @@ void Projector::writeEntry(Step& step, const LeafHash& leaf, crypto::Bytes bytes
 void Projector::writeValues(Step& step) {
   if (!step.view().known) return;
   const bool granted = step.kind() == Kind::leaseGranted;
-  std::vector<Cell> row{Cell::of(step.seq), Cell{}, Cell::of(static_cast<std::int64_t>(granted))};
+  std::vector<Cell>& row = link_;
+  row.assign({Cell::of(step.seq), Cell{}, Cell::of(static_cast<std::int64_t>(granted))});
   const auto link = [&](RowWriter& writer, std::string_view text) {
     if (text.empty()) return;
     row[1] = nameCell(text);
@@ -277,12 +286,14 @@ void Projector::writeValues(Step& step) {
   seen_.clear();
   for (const std::string_view scope : step.fields.texts(Field::scope)) link(scope_, scope);
 
-  std::vector<std::pair<NameId, NameId>> shown;
+  std::vector<std::pair<NameId, NameId>>& shown = shown_;
+  shown.clear();
   forEachFingerprint(step.fields.body(), step.redacted, [&](const FieldTable& field, std::string_view fingerprint) {
     const std::pair place(names_.intern(fingerprint), names_.intern(field.name));
     if (std::find(shown.begin(), shown.end(), place) != shown.end()) return;
     shown.push_back(place);
-    fingerprint_.insert({{false, place.first, fingerprint}, Cell::of(step.seq), {false, place.second, field.name}});
+    row.assign({{false, place.first, fingerprint}, Cell::of(step.seq), {false, place.second, field.name}});
+    fingerprint_.insert(row);
   });
 }
 

@@ -54,6 +54,7 @@ class Projector {
   void writeValues(Step& step);
   void writeText(Step& step);
   void noteKind(Step& step);
+  void noteTime(std::uint64_t seq, std::int64_t time);
   // projector_leases.cc
   void foldLease(Step& step);
   void grant(Step& step);
@@ -95,7 +96,7 @@ class Projector {
   NameTable names_;
   RowWriter entry_, resource_, scope_, fingerprint_, denial_, vaultVersion_, evidence_, policy_, retention_;
   RowCache lease_, revocation_, run_, runReach_, principal_, host_, connection_, sandbox_, bundle_, vaultSecret_, vault_, approval_, producer_,
-      producerGap_, finding_, hold_, workspace_, accessToken_, counter_;
+      producerGap_, finding_, hold_, workspace_, accessToken_, counter_, block_;
   std::vector<std::pair<const Table*, RowSum*>> sums_;  // of all of the above, by table name
   std::vector<RowCache*> caches_;
   LazyStatement content_, text_, leaseByName_, leaseByFingerprint_, bundleByFingerprint_, gapAround_, lowestGap_;
@@ -105,8 +106,10 @@ class Projector {
   std::size_t leasesMax_;
   bool leasesComplete_ = false;  // the two above know every lease
   std::string scratch_;
-  std::vector<Cell> cells_;
+  std::vector<Cell> cells_;  // of an entry
+  std::vector<Cell> link_;   // of a resource, scope or fingerprint
   std::vector<NameId> seen_;
+  std::vector<std::pair<NameId, NameId>> shown_;
 };
 
 }  // namespace counterfoil::views

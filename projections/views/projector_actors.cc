@@ -94,8 +94,8 @@ Row& Projector::touchPrincipal(std::string_view principal, std::uint64_t seq) {
 
 void Projector::foldActors(Step& step) {
   const Kind kind = step.kind();
-  if (const std::string actor = principalKey(principalOf(step.view().entry, Field::actor)); !actor.empty()) {
-    Row& row = touchPrincipal(actor, step.place());
+  if (!step.actor.empty()) {
+    Row& row = touchPrincipal(step.actor, step.place());
     row.increase(principalColumns().entries);
     if (kind == Kind::leaseConsumed || kind == Kind::credentialUsed) row.increase(principalColumns().uses);
   }

@@ -190,24 +190,23 @@ void Projector::grant(Step& step) {
 void Projector::fillGrant(Step& step, Row& lease, bool reported) {
   const LeaseColumns& at = leaseColumns();
   const EntryFields& fields = step.fields;
-  const Table& table = at.table;
   lease.set(at.reported, reported ? 1 : 0);
-  const auto name = [&](const char* column, std::string_view text) { setName(lease, table.column(column), text); };
-  name("credential", fields.text(Field::credential));
-  name("credential_name", fields.text(Field::credentialName));
-  name("grantee", fields.principal(Field::grantee));
-  name("run", step.common(Field::run));
-  name("host", step.common(Field::host));
-  name("sandbox", step.common(Field::sandbox));
-  name("source", step.common(Field::source));
-  name("producer", step.common(Field::producer));
-  name("parent", fields.text(Field::parentLease));
-  name("bundle", fields.text(Field::bundleId));
-  name("approval", fields.text(Field::approval));
-  name("issuer", fields.text(Field::issuer));
-  name("fingerprint", fields.text(Field::secret));
-  name("upstream", fields.text(Field::upstreamId));
-  name("address", fields.text(Field::sourceAddressPseudonym));
+  const auto name = [&](std::size_t column, std::string_view text) { setName(lease, column, text); };
+  name(at.credential, fields.text(Field::credential));
+  name(at.credential_name, fields.text(Field::credentialName));
+  name(at.grantee, fields.principal(Field::grantee));
+  name(at.run, step.common(Field::run));
+  name(at.host, step.common(Field::host));
+  name(at.sandbox, step.common(Field::sandbox));
+  name(at.source, step.common(Field::source));
+  name(at.producer, step.common(Field::producer));
+  name(at.parent, fields.text(Field::parentLease));
+  name(at.bundle, fields.text(Field::bundleId));
+  name(at.approval, fields.text(Field::approval));
+  name(at.issuer, fields.text(Field::issuer));
+  name(at.fingerprint, fields.text(Field::secret));
+  name(at.upstream, fields.text(Field::upstreamId));
+  name(at.address, fields.text(Field::sourceAddressPseudonym));
   if (!reported) {
     const StructValue policy = fields.body().structure(Field::policy);
     setName(lease, at.policy, policy.text(Field::name));
@@ -215,6 +214,7 @@ void Projector::fillGrant(Step& step, Row& lease, bool reported) {
   }
   const std::int64_t issuedAt = fields.time(Field::issuedAt);
   lease.set(at.valid_from, issuedAt == 0 ? step.occurredAt : issuedAt);
+  noteTime(step.place(), lease.number(at.valid_from));
   lease.set(at.granted_recorded_at, step.recordedAt);
   setTime(lease, at.expires_at, fields.time(Field::expiresAt));
   setTime(lease, at.renewable_until, fields.time(Field::renewableUntil));
@@ -262,8 +262,7 @@ void Projector::foldDenial(Step& step) {
                   number(policy.number(Field::version)), nameCell(fields.text(Field::fingerprint)), number(fields.number(Field::outstanding)),
                   explanation.empty() ? Cell{} : Cell::of(explanation), nameCell(fields.text(Field::errorCode))});
   count("denials " + std::string(fields.text(Field::reasonCode)), step.place());
-  const std::string actor = principalKey(principalOf(step.view().entry, Field::actor));
-  const std::string& who = grantee.empty() ? actor : grantee;
+  const std::string& who = grantee.empty() ? step.actor : grantee;
   if (!who.empty()) touchPrincipal(who, step.place()).increase(principalColumns().denials);
 }
 

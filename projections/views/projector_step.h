@@ -17,6 +17,7 @@ struct Projector::Step {
   std::int64_t seq;
   std::int64_t recordedAt;
   std::int64_t occurredAt;
+  std::string actor;  // "kind:id"
   NameId kindName = 0;
   NameId run = 0;   // 0: none
   NameId host = 0;
@@ -38,6 +39,16 @@ struct LeaseColumns {
   COUNTERFOIL_COLUMN(lease);
   COUNTERFOIL_COLUMN(reported);
   COUNTERFOIL_COLUMN(grantee);
+  COUNTERFOIL_COLUMN(credential);
+  COUNTERFOIL_COLUMN(credential_name);
+  COUNTERFOIL_COLUMN(run);
+  COUNTERFOIL_COLUMN(host);
+  COUNTERFOIL_COLUMN(sandbox);
+  COUNTERFOIL_COLUMN(parent);
+  COUNTERFOIL_COLUMN(bundle);
+  COUNTERFOIL_COLUMN(approval);
+  COUNTERFOIL_COLUMN(issuer);
+  COUNTERFOIL_COLUMN(address);
   COUNTERFOIL_COLUMN(source);
   COUNTERFOIL_COLUMN(producer);
   COUNTERFOIL_COLUMN(policy);

@@ -107,6 +107,7 @@ ViewFile::ViewFile(const ViewFileOptions& options, WorkspaceNumber workspace, bo
     begin();
     commit();
   } else {
+    if (rebuilding) database_->execute(kNameIndex);  // what the cache knew is gone
     loadPosition();
   }
 }
@@ -119,6 +120,7 @@ void ViewFile::makeTables() {
   if (rebuilding_) {
     database_->execute(kTextBulk);
   } else {
+    database_->execute(kNameIndex);
     database_->execute(kReadingIndexes);
   }
   database_->execute(friendlyViews());
@@ -195,6 +197,7 @@ void ViewFile::finish() {
   COUNTERFOIL_CHECK(rebuilding_);
   commit();
   database_->execute("PRAGMA cache_size = -65536");
+  database_->execute(kNameIndex);
   database_->execute(kTextReady);
   database_->execute(kReadingIndexes);
   projector_.reset();

@@ -22,6 +22,9 @@ inline constexpr std::int64_t kFlagUnknownKind = 8;
 inline constexpr std::int64_t kFlagCommitments = 16;
 inline constexpr std::int64_t kFlagRedactions = 32;
 
+// Entries of one row of entry_block.
+inline constexpr std::uint64_t kBlockEntries = 2'048;
+
 // lease.span of a lease without a known end.
 inline constexpr std::int64_t kOpenSpan = 63;
 

@@ -23,6 +23,7 @@ struct RedactedForTest {
   static Arena& arena(RedactedCommand& command) { return command.arena_; }
   static StructValue& common(RedactedCommand& command) { return command.common_; }
   static StructValue& body(RedactedCommand& command) { return command.body_; }
+  static RedactionResult& redaction(RedactedCommand& command) { return command.redaction_; }
 };
 
 namespace test {

@@ -15,7 +15,6 @@ namespace counterfoil::views {
 
 inline constexpr const char* kTables = R"sql(
 CREATE TABLE name(id INTEGER PRIMARY KEY, text TEXT NOT NULL);
-CREATE UNIQUE INDEX name_text ON name(text);
 
 -- Where this view stands; one row. `sums`: the tables' digests. Written in the transaction that wrote the rows.
 CREATE TABLE position(one INTEGER PRIMARY KEY CHECK(one = 1), format COUNT NOT NULL, workspace COUNT NOT NULL, size COUNT NOT NULL,
@@ -30,6 +29,8 @@ CREATE TABLE entry(seq INTEGER PRIMARY KEY, id BLOB, kind NAME, recorded_at RECO
   producer_seq COUNT, actor NAME, run NAME, host NAME, sandbox NAME, correlation NAME, lease NAME, bundle NAME, principal NAME, object NAME,
   operation NAME, outcome NAME, reason NAME, error NAME, credential NAME, address NAME, state NAME, uses COUNT, expires_at TIME,
   flags FLAGS NOT NULL, leaf LEAF NOT NULL);
+-- Of entries number * 2048 to number * 2048 + 2047: the span of their occurred_at, and of valid_from of the leases granted there. Skips.
+CREATE TABLE entry_block(number INTEGER PRIMARY KEY, earliest TIME NOT NULL, latest TIME NOT NULL);
 -- The canonical bytes of the entry (leaf = SHA-256(0x00 || bytes)). No row for a withheld one.
 CREATE TABLE content(seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 -- Resources also hold secret names (vault.*) and destinations (egress.observed). granted = 1 on lease.granted.
@@ -121,5 +122,8 @@ CREATE TABLE counter(what INTEGER PRIMARY KEY, value COUNT NOT NULL, last_seq SE
 -- @ inside is a phrase of its parts: quote it, and it matches exactly that run of parts; quoted with * behind, as a prefix.
 CREATE VIRTUAL TABLE entry_text USING fts5(text, content='', columnsize=0, tokenize="unicode61 remove_diacritics 0");
 )sql";
+
+// Of `name`: a rebuild makes it when all names are there, or too many to be kept in memory.
+inline constexpr const char* kNameIndex = "CREATE UNIQUE INDEX IF NOT EXISTS name_text ON name(text)";
 
 }  // namespace counterfoil::views

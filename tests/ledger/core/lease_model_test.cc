@@ -295,7 +295,7 @@ class Walk {
     const Producer producer = someProducer();
     const std::int64_t at = now() - static_cast<std::int64_t>(below(40 * kMinute)) + (oneIn(10) ? 5 * kMinute : 0);
     std::string id = someLease(!oneIn(20));
-    if (kind == Kind::leaseGranted && !oneIn(10)) id = "f" + std::to_string(++names_);
+    if (kind == Kind::leaseGranted && (id == "nobody" || !oneIn(10))) id = "f" + std::to_string(++names_);
     ModelLease* lease = model_.find(id);
     const std::int64_t expiresAt = oneIn(8) ? 0 : at + static_cast<std::int64_t>(1 + below(kHour));
     const std::string secret = kind == Kind::leaseGranted && oneIn(2) ? test::secretText(static_cast<std::uint8_t>(10 + below(200))) : "";

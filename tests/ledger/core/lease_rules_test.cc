@@ -351,6 +351,68 @@ TEST(ClosedWorkspace, theLedgersOwnCannotBeClosed) {
   expectFault(ErrorCode::notAllowed, [&] { desk.close(); });
 }
 
+// What redaction made of a command, by the fields an entry has room for.
+RedactedCommand personalRequest(std::string_view secret, std::uint64_t ttl) {
+  RedactedCommand command = RedactedForTest::command(CommandKind::leaseRequest, makeUuidV8("personal"));
+  Arena& arena = RedactedForTest::arena(command);
+  StructValue& body = RedactedForTest::body(command);
+  const std::vector<std::string_view> scope = {"repo:[redacted:jwt:x]"};
+  body.setNumber(Field::credential, 1);
+  setPrincipal(arena, body, Field::grantee, agent("fixer"));
+  body.setTexts(arena, Field::scope, scope);
+  body.setNumber(Field::ttlSeconds, ttl);
+  body.setText(arena, Field::secret, secret);
+  RedactionResult& redaction = RedactedForTest::redaction(command);
+  redaction.commitments = {{"/reason", {}}, {"/sourceAddress", {}}};
+  redaction.disclosures.resize(2);
+  redaction.disclosures[0].path = "/reason";
+  redaction.disclosures[1].path = "/sourceAddress";
+  redaction.redactions = {{"/scope/0", "jwt"}};
+  redaction.keysUsed = {KeyId{}};
+  redaction.requestDigest.fill(1);
+  return command;
+}
+
+std::vector<std::string> pathsOf(const RedactedEvent& event) {
+  std::vector<std::string> paths;
+  for (const auto& item : event.redaction().commitments) paths.push_back(item.path);
+  for (const auto& item : event.redaction().disclosures) paths.push_back(item.path);
+  for (const auto& item : event.redaction().redactions) paths.push_back(item.path);
+  return paths;
+}
+
+TEST(LeaseEntries, carryPersonalValuesOnceAndOnlyWhereTheyBelong) {
+  Desk desk;
+  RulingContext context;
+  context.recordedAt = desk.now;
+  const Ruling granted = rule(desk.state(), personalRequest(test::secretText(1), 900), context);
+  ASSERT_EQ(granted.entries.size(), 2U);
+  EXPECT_EQ(pathsOf(granted.entries[0]), (std::vector<std::string>{"/reason", "/sourceAddress", "/reason", "/sourceAddress", "/scope/0"}));
+  EXPECT_NE(granted.entries[0].redaction().requestDigest, crypto::Digest{});
+  EXPECT_TRUE(pathsOf(granted.entries[1]).empty());
+  EXPECT_EQ(granted.entries[1].redaction().requestDigest, crypto::Digest{}) << "the answer of a repeat is the first entry's";
+  EXPECT_EQ(granted.entries[1].redaction().keysUsed.size(), 1U);
+  // A refusal has no room for a reason.
+  const Ruling denied = rule(desk.state(), personalRequest({}, 100'000), context);
+  ASSERT_TRUE(denied.denied);
+  EXPECT_EQ(pathsOf(denied.entries[0]), (std::vector<std::string>{"/sourceAddress", "/sourceAddress", "/scope/0"}));
+}
+
+TEST(LeaseEntries, whoseContentIsGoneCountForTheChainOnly) {
+  Desk desk;
+  desk.grant({.id = "l1"});
+  const std::uint64_t size = desk.state().head().size();
+  LeafHash leaf;
+  leaf.bytes.fill(7);
+  desk.state().mark();
+  desk.state().applyWithheld({size}, leaf);
+  EXPECT_EQ(desk.state().head().size(), size + 1);
+  EXPECT_EQ(desk.state().head().last, leaf);
+  EXPECT_EQ(desk.stateOf("l1"), LeaseState::active);
+  desk.state().rollback();
+  EXPECT_EQ(desk.state().head().size(), size);
+}
+
 TEST(LeaseForgetting, endedLeasesStayForADay) {
   Desk desk;
   desk.grant({.id = "l1"});

@@ -97,6 +97,7 @@ TEST(CloudTrailRecord, RefusesBadRecordsWithoutRepeatingTheirValues) {
   EXPECT_EQ(faultOf(R"({"eventID":"a1","eventTime":"2024-02-30T10:00:00Z"})"), ErrorCode::invalidValue);
   EXPECT_EQ(faultOf(with(R"("eventID":"hush")")), ErrorCode::duplicateField);
   EXPECT_EQ(faultOf(with(R"("userIdentity":{"accessKeyId":"hush"})")), ErrorCode::duplicateField);
+  EXPECT_EQ(faultOf(with(R"("requestParameters":{"roleArn":"hush"},"requestParameters":{"secretId":"hush"})")), ErrorCode::duplicateField);
   EXPECT_EQ(faultOf(with("\"a\":" + std::string(40, '[') + std::string(40, ']'))), ErrorCode::tooDeep);
 }
 

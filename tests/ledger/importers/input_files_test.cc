@@ -186,42 +186,51 @@ TEST_F(InputFiles, StopsBombsAndGiants) {
   EXPECT_EQ(readFailure(gzip(std::string(1000, 'a'))), "none");
 }
 
+TEST_F(InputFiles, StopsAFileThatGrowsWhileItIsRead) {
+  limits.fileBytesMax = 300'000;
+  write(file(), std::string(10, 'a'));
+  InputStream stream(file(), limits);
+  write(file(), std::string(400'000, 'a'));
+  EXPECT_FALSE(stream.next().empty());
+  EXPECT_THROW(stream.next(), Fault);
+}
+
 TEST_F(InputFiles, ToleratesWellCompressedShortFiles) {
   EXPECT_EQ(readFailure(gzip(std::string(900'000, 'a'))), "none");
 }
 
-// One stored block, so that the text stands in the file as it is, and no compressor of this test has held it.
-std::string storedGzip(std::span<const std::uint8_t> text) {
-  std::string out("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x01", 11);
-  const auto number = [&](std::uint32_t value, int bytes) {
-    for (int index = 0; index < bytes; ++index) out += static_cast<char>(value >> (8 * index) & 0xff);
-  };
-  out.reserve(out.size() + text.size() + 12);
-  number(static_cast<std::uint16_t>(text.size()), 2);
-  number(static_cast<std::uint16_t>(~text.size()), 2);
-  out.append(reinterpret_cast<const char*>(text.data()), text.size());  // iterators of bytes would go through a copy
+// Writes stored blocks, so that the text stands in the file as it is, and neither a compressor nor a buffer of this test has held it.
+void writeStoredGzip(const fs::path& file, std::span<const std::uint8_t> text) {
+  const int out = ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  const auto put = [&](const void* data, std::size_t size) { ASSERT_EQ(::write(out, data, size), static_cast<ssize_t>(size)); };
+  const auto number = [&](std::uint32_t value, std::size_t bytes) { put(&value, bytes); };  // little-endian, as this machine
+  constexpr std::size_t kBlock = 60'000;
+  put("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", 10);
+  for (std::size_t at = 0; at < text.size(); at += kBlock) {
+    const auto size = static_cast<std::uint32_t>(std::min(kBlock, text.size() - at));
+    number(at + size == text.size() ? 1 : 0, 1);
+    number(size, 2);
+    number(~size, 2);
+    put(text.data() + at, size);
+  }
   number(static_cast<std::uint32_t>(crc32(crc32(0, nullptr, 0), text.data(), static_cast<unsigned>(text.size()))), 4);
   number(static_cast<std::uint32_t>(text.size()), 4);
-  return out;
+  ::close(out);
 }
 
 TEST_F(InputFiles, LeavesNothingOfTheTextInMemory) {
   if (!crypto::test::kCanScanMemory) GTEST_SKIP() << "sanitizers keep freed memory";
   crypto::WipingVector text;
-  for (std::size_t index = 0; index < 20'000; ++index) text.push_back(static_cast<std::uint8_t>('a' + (index * 2654435761U >> 16) % 25));
-  const crypto::test::Needle needle(std::span<const std::uint8_t>(text).subspan(9'000, 64));
-  const auto stored = [&] {
-    const std::string content = storedGzip(text);
-    const int out = ::open(file().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    EXPECT_EQ(::write(out, content.data(), content.size()), static_cast<ssize_t>(content.size()));
-    ::close(out);
-    crypto::wipe(const_cast<char*>(content.data()), content.size());
-  };
-  stored();
+  std::uint64_t state = 7;
+  for (std::size_t index = 0; index < 300'000; ++index) {
+    text.push_back(static_cast<std::uint8_t>((state = state * 6364136223846793005ULL + 1442695040888963407ULL) >> 56));
+  }
+  const crypto::test::Needle needle(std::span<const std::uint8_t>(text).subspan(250'000, 64));
+  writeStoredGzip(file(), text);
   crypto::WipingVector().swap(text);
   ASSERT_EQ(needle.occurrences(), 0U);
   auto stream = std::make_unique<InputStream>(file(), limits);
-  EXPECT_EQ(stream->next().size(), 20'000U);
+  EXPECT_EQ(stream->next().size(), 262'144U);
   EXPECT_EQ(needle.occurrences(), 3U) << "the control: as stored, as given, and in zlib's window";
   // Keeps the heap from giving the freed blocks back to the system, where nobody could look at them.
   const std::vector<char> lid(100'000);
