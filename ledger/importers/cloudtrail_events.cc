@@ -6,9 +6,9 @@
 #include <unordered_set>
 #include <vector>
 
+#include "ledger/core/arena.h"
 #include "ledger/core/encoding.h"
 #include "ledger/core/limits.h"
-#include "ledger/core/arena.h"
 
 namespace counterfoil::importers {
 namespace {

@@ -5,10 +5,10 @@
 #include <cctype>
 #include <cstdio>
 
+#include "ledger/core/arena.h"
 #include "ledger/core/encoding.h"
 #include "ledger/core/limits.h"
 #include "ledger/core/outcome.h"
-#include "ledger/core/arena.h"
 
 namespace counterfoil::importers {
 namespace {

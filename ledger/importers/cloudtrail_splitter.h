@@ -10,8 +10,8 @@
 #include <string>
 #include <string_view>
 
-#include "ledger/core/outcome.h"
 #include "ledger/core/arena.h"
+#include "ledger/core/outcome.h"
 
 namespace counterfoil::importers {
 

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "ledger/core/arena.h"
 #include "ledger/core/limits.h"
 #include "ledger/core/outcome.h"
-#include "ledger/core/arena.h"
 
 namespace counterfoil::importers {
 

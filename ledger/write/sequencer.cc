@@ -77,6 +77,7 @@ void Sequencer::takeOver(std::vector<EntryId>* landed) {
     // Records were folded as they are durable: nothing of them is ever undone.
     WorkspaceState& workspace = state_.workspace(number);
     workspace.commitTo(workspace.mark());
+    attention_.insert(number);
   }
   state_.window().commitTo(state_.window().mark());
   unfinished_ = true;
@@ -109,8 +110,9 @@ bool Sequencer::idle() {
 
 std::int64_t Sequencer::untilDue(std::int64_t most) {
   if (!writer_ || !ledgerClock_) return std::min(most, kRetryAfter);
-  for (WorkspaceState* workspace : state_.touched()) {
-    if (workspace->hasOwed()) return 0;
+  for (const WorkspaceNumber number : attention_) {
+    // While the clock is paused only owed ends go on; the rest of the list waits for it.
+    if (!ledgerClock_->paused() || state_.workspace(number).hasOwed()) return 0;
   }
   if (ledgerClock_->paused()) return most;
   while (!state_.timers().empty()) {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -125,6 +126,7 @@ class Sequencer {
   std::unique_ptr<log::PartitionWriter> writer_;
   std::size_t outstanding_ = 0;
   std::int64_t retryAt_ = 0;       // monotonic
+  std::set<WorkspaceNumber> attention_;  // workspaces in which something may be owed or due
   std::size_t creationsSeen_ = 0;  // workspaces known to have their seq 0
   bool unfinished_ = true;         // after start and recovery: look again
   std::function<void(const std::string&, WorkspaceNumber)> created_;

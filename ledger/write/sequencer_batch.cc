@@ -62,6 +62,7 @@ Answer Sequencer::record(Batch& batch, WorkspaceState& workspace, std::vector<Re
   for (RedactedEvent& event : events) entries.push_back(chain(std::move(event), workspace.number(), now, random_.bytes<16>(), head));
   // Nothing has changed so far; from here on nothing may fail but for defects.
   state_.touch(workspace);
+  attention_.insert(workspace.number());
   Answer answer;
   for (std::size_t index = 0; index < entries.size(); ++index) {
     const Entry& entry = entries[index];
@@ -122,29 +123,30 @@ void Sequencer::addDue(Batch& batch, Timestamp now) {
     record(batch, workspace, std::move(events), now, false);
     --left;
   };
-  std::vector<WorkspaceState*> changed;
-  for (const WorkspaceNumber number : state_.workspaces()) {
-    WorkspaceState& workspace = state_.workspace(number);
-    if (workspace.hasOwed()) changed.push_back(&workspace);
-  }
-  for (WorkspaceState* workspace : changed) recordOwed(*workspace);
+  // Only what changed since the last look can owe something new; what a batch had no room for stays on the list.
+  std::vector<WorkspaceNumber> look(attention_.begin(), attention_.end());
+  for (const WorkspaceNumber number : look) recordOwed(state_.workspace(number));
   if (ledgerClock_->paused()) return;
   while (left > 0 && !state_.timers().empty() && state_.timers().next().time <= now) {
     const Timer timer = state_.timers().pop();
     WorkspaceState& workspace = state_.workspace(timer.workspace);
     if (!workspace.timerCounts(timer.slot, timer.stamp)) continue;
-    const Lease& lease = workspace.lease(timer.slot);
-    if (lease.reported) continue;  // ends by its producer's watermark, below
+    if (workspace.lease(timer.slot).reported) {
+      attention_.insert(timer.workspace);  // ends by its producer's watermark, below
+      continue;
+    }
     recordDue(workspace, timer.slot);
     recordOwed(workspace);
   }
   std::vector<LeaseSlot> due;
-  for (const WorkspaceNumber number : state_.workspaces()) {
-    if (left == 0) break;
+  look.assign(attention_.begin(), attention_.end());
+  for (const WorkspaceNumber number : look) {
+    if (left == 0) return;
     WorkspaceState& workspace = state_.workspace(number);
     due.clear();
     workspace.collectReportedDue(now, left, due);
     for (const LeaseSlot slot : due) recordDue(workspace, slot);
+    if (left > 0 && !workspace.hasOwed()) attention_.erase(number);
   }
 }
 

@@ -23,7 +23,9 @@ struct Common {
   std::int64_t at = 0;          // seconds after the fixture's epoch: recorded time
   std::int64_t occurred = -1;   // likewise; -1: as recorded
   std::string actor = "broker"; // an agent
-  std::string run, host, sandbox;
+  std::string run = {};
+  std::string host = {};
+  std::string sandbox = {};
   std::string source = "api";
   std::string producer = {};
   std::uint64_t producerSeq = 0;

@@ -195,6 +195,10 @@ TEST(LeaseCascade, isWrittenWhileTheWorkspaceGoesOn) {
   EXPECT_EQ(desk.settle(1), 1U);
   desk.grant({.id = "later"});
   desk.now = desk.now + 2 * kHour;  // all times are over; the owed ends stay revocations
+  for (const char* id : {"a", "a1", "a2", "b"}) {
+    const LeaseSlot slot = desk.state().slotOf(id);
+    EXPECT_FALSE(dueEnd(desk.state(), slot, desk.now)) << id << " has its end already";
+  }
   EXPECT_EQ(desk.settle(), 5U);
   for (const char* id : {"a", "a1", "a2", "b"}) EXPECT_EQ(desk.stateOf(id), LeaseState::revoked) << id;
   EXPECT_EQ(desk.stateOf("later"), LeaseState::expired);

@@ -210,10 +210,10 @@ TEST_F(CloudTrailEvents, ReadingManySecretsIsOneEventEach) {
 }
 
 TEST_F(CloudTrailEvents, ResourcesComeFromParametersTooAndAreBounded) {
-  const Event used = event(call(
-      "s3.amazonaws.com", "GetObject",
-      R"("requestParameters":{"bucketName":"b","key":"k/1","functionName":"f","userName":"paul"},"resources":[{"ARN":"arn:x"},{"ARN":"arn:x"}])",
-      "ASIAOTHEROTHEROTHER1"));
+  const Event used = event(call("s3.amazonaws.com", "GetObject",
+                                R"("requestParameters":{"bucketName":"b","key":"k/1","functionName":"f","userName":"paul"},)"
+                                R"("resources":[{"ARN":"arn:x"},{"ARN":"arn:x"}])",
+                                "ASIAOTHEROTHEROTHER1"));
   EXPECT_THAT(textsOf(used.body, Field::resources), ElementsAre("arn:x", "arn:aws:s3:::b/k/1", "functionName/f"));
   std::string many;
   for (int index = 0; index < 500; ++index)

@@ -39,9 +39,10 @@ TEST(CloudTrailRecord, ReadsWhatBecomesEvents) {
 }
 
 TEST(CloudTrailRecord, ReadsMembersInTheirOwnPlaceOnly) {
-  const CloudTrailRecord read = readCloudTrailRecord(with(
-      R"("responseElements":{"userIdentity":{"accessKeyId":"hush"},"accessKeyId":"hush","credentials":[["hush"]]},)"
-      R"("other":{"eventID":"x","requestParameters":{"roleArn":"hush"}},"requestParameters":{"secretId":["hush"],"name":{"name":"hush"},"key":7})"));
+  const CloudTrailRecord read = readCloudTrailRecord(
+      with(R"("responseElements":{"userIdentity":{"accessKeyId":"hush"},"accessKeyId":"hush","credentials":[["hush"]]},)"
+           R"("other":{"eventID":"x","requestParameters":{"roleArn":"hush"}},"requestParameters":{"secretId":["hush"],)"
+           R"("name":{"name":"hush"},"key":7})"));
   EXPECT_EQ(read.text(RT::eventId), eventId(1));
   EXPECT_EQ(read.text(RT::callerKey), "AKIAEXAMPLEEXAMPLE01");
   for (const RT which : {RT::issuedKey, RT::roleArn, RT::secretId, RT::name, RT::objectKey}) EXPECT_EQ(read.text(which), "");
