@@ -85,7 +85,6 @@ void Ledger::start(const std::function<void(const std::string&)>& note) {
   sequencer_ = std::make_unique<Sequencer>(log_, PartitionId{0}, *state_, ring_, clock_, random_, options_.sequencer);
   sequencer_->onWorkspaceCreated([this](const std::string& id, WorkspaceNumber number) { remember(id, number); });
   sequencer_->start();
-  for (const auto& [id, number] : state_->workspace(kSystemWorkspace).allocated()) remember(id, {number});
   thread_ = std::thread([this] { run(); });
 }
 

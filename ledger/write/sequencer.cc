@@ -81,6 +81,10 @@ void Sequencer::takeOver(std::vector<EntryId>* landed) {
   }
   state_.window().commitTo(state_.window().mark());
   unfinished_ = true;
+  if (!created_) return;
+  for (const auto& [id, number] : state_.workspace(kSystemWorkspace).allocated()) {
+    if (state_.workspace({number}).head().size() != 0) created_(id, {number});
+  }
 }
 
 bool Sequencer::step() {
@@ -196,9 +200,6 @@ void Sequencer::settle(Batch& batch) {
   }
   state_.commit(batch.mark);
   for (auto& [workspaceKeys, ids] : batch.keys) workspaceKeys->settle(ids);
-  for (const auto& [id, number] : batch.created) {
-    if (created_) created_(id, number);
-  }
 }
 
 void Sequencer::recover(std::vector<std::unique_ptr<Batch>> failed, const log::AppendResult& why) {

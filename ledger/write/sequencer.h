@@ -71,7 +71,7 @@ class Sequencer {
   // The ledger's time as of the last batch, or the wall clock before that; for ids of callers that give none. Any thread.
   Timestamp approximateTime() const;
   PartitionState& state() { return state_; }
-  // Called on the owner's thread after each commit with the workspaces created in it.
+  // Called with each new workspace, on the log's thread, once it is durable and before its creator is answered. Set before start().
   void onWorkspaceCreated(std::function<void(const std::string&, WorkspaceNumber)> created) { created_ = std::move(created); }
 
  private:

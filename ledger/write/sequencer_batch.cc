@@ -44,6 +44,10 @@ void Sequencer::append(std::unique_ptr<Batch> batch) {
   auto shared = std::make_shared<std::unique_ptr<Batch>>(std::move(batch));
   writer_->append(std::move(records), [this, shared](const log::AppendResult& outcome) {
     if (outcome.outcome == log::AppendOutcome::appended) {
+      // Before the callers know: their next request may be for the new workspace.
+      for (const auto& [id, number] : (*shared)->created) {
+        if (created_) created_(id, number);
+      }
       for (Waiting& waiting : (*shared)->waiting) waiting.done(&waiting.answer, nullptr);
     }
     {

@@ -296,7 +296,8 @@ TEST(QueryEntries, HostileValuesAreOnlyValues) {
   desk.project();
   query::ViewReader reader(desk.views(), kQueryWorkspace);
   for (const char* filter : {"run", "host", "lease", "bundle", "resource", "scope", "text", "sandbox", "fingerprint"}) {
-    for (const char* value : {"' OR 1=1 --", "r\" OR \"\"=\"", "%", "*)", "x'; DROP TABLE entry; --", "NEAR(a b)", "text:a", "\\", "r) UNION SELECT 1"}) {
+    for (const char* value :
+         {"' OR 1=1 --", "r\" OR \"\"=\"", "%", "*)", "x'; DROP TABLE entry; --", "NEAR(a b)", "text:a", "\\", "r) UNION SELECT 1"}) {
       try {
         EXPECT_TRUE(ask(reader, ListKind::entries, {{filter, value}}).items().empty()) << filter << " " << value;
       } catch (const Fault& fault) {

@@ -1,9 +1,8 @@
-#include "projections/query/filters.h"
-
 #include <gtest/gtest.h>
 
 #include "ledger/core/encoding.h"
 #include "ledger/core/outcome.h"
+#include "projections/query/filters.h"
 
 namespace counterfoil::query {
 namespace {
@@ -24,11 +23,22 @@ ErrorCode codeOf(ListKind list, const Parameters& parameters) {
 }
 
 TEST(QueryFilters, TakesEveryDocumentedFilterOfEntries) {
-  const Filters filters = parseFilters(ListKind::entries,
-                                       Parameters{{"kind", "lease.*"}, {"kind", "run.started"}, {"actor", "agent:fixer"}, {"run", "r"}, {"host", "h"},
-                                                  {"lease", "l"}, {"bundle", "b"}, {"resource", "x/y"}, {"scope", "repo:read"}, {"state", "active"},
-                                                  {"text", "hello"}, {"from", "2026-03-01T00:00:00Z"}, {"to", "2026-03-02T00:00:00Z"},
-                                                  {"asOf", "17"}, {"order", "asc"}, {"limit", "1000"}});
+  const Filters filters = parseFilters(ListKind::entries, Parameters{{"kind", "lease.*"},
+                                                                     {"kind", "run.started"},
+                                                                     {"actor", "agent:fixer"},
+                                                                     {"run", "r"},
+                                                                     {"host", "h"},
+                                                                     {"lease", "l"},
+                                                                     {"bundle", "b"},
+                                                                     {"resource", "x/y"},
+                                                                     {"scope", "repo:read"},
+                                                                     {"state", "active"},
+                                                                     {"text", "hello"},
+                                                                     {"from", "2026-03-01T00:00:00Z"},
+                                                                     {"to", "2026-03-02T00:00:00Z"},
+                                                                     {"asOf", "17"},
+                                                                     {"order", "asc"},
+                                                                     {"limit", "1000"}});
   EXPECT_EQ(filters[Match::resource], "x/y");
   EXPECT_EQ(filters.asOfSeq->value, 17U);
   EXPECT_FALSE(filters.asOfTime);
@@ -152,7 +162,8 @@ TEST(QueryCursor, IsBoundToListFiltersAndOrder) {
 
 TEST(QueryFilters, AnUnknownPersonMatchesNothingInsteadOfEverything) {
   const Filters filters = parseFilters(ListKind::entries, Parameters{{"actor", "human:alice"}, {"run", "r"}});
-  const Filters known = resolvePersons(filters, [](const std::string& person) { return person == "human:alice" ? "human:p2:abc" : person; });
+  const Filters known =
+      resolvePersons(filters, [](const std::string& person) { return person == "human:alice" ? "human:p2:abc" : person; });
   EXPECT_EQ(known[Match::actor], "human:p2:abc");
   EXPECT_EQ(known[Match::run], "r");
   const Filters unknown = resolvePersons(filters, [](const std::string&) { return std::string(); });

@@ -73,12 +73,16 @@ class QueryDesk : public Desk {
       }
     }
     file->commit();
-    //DEV
+    // DEV
     Database dev = Database::open(viewFile());
-    if (!dev.ask("SELECT 1 FROM sqlite_schema WHERE name = 'entry_state'")) dev.execute("CREATE INDEX entry_state ON entry(state) WHERE state IS NOT NULL");
-    dev.execute("CREATE TABLE IF NOT EXISTS entry_block(number INTEGER PRIMARY KEY, earliest TIME NOT NULL, latest TIME NOT NULL); DELETE FROM entry_block;"
-                "INSERT INTO entry_block SELECT seq / 2048, min(t), max(t) FROM (SELECT seq, occurred_at AS t FROM entry UNION ALL SELECT granted_seq, valid_from FROM lease) WHERE t IS NOT NULL GROUP BY 1;");
-    //DEV
+    if (!dev.ask("SELECT 1 FROM sqlite_schema WHERE name = 'entry_state'"))
+      dev.execute("CREATE INDEX entry_state ON entry(state) WHERE state IS NOT NULL");
+    dev.execute(
+        "CREATE TABLE IF NOT EXISTS entry_block(number INTEGER PRIMARY KEY, earliest TIME NOT NULL, latest TIME NOT NULL); DELETE FROM "
+        "entry_block;"
+        "INSERT INTO entry_block SELECT seq / 2048, min(t), max(t) FROM (SELECT seq, occurred_at AS t FROM entry UNION ALL SELECT "
+        "granted_seq, valid_from FROM lease) WHERE t IS NOT NULL GROUP BY 1;");
+    // DEV
   }
   std::filesystem::path views() const { return folder_.path() / "views"; }
   std::filesystem::path viewFile() const { return views::viewPath(views(), kQueryWorkspace); }
@@ -108,12 +112,14 @@ struct Answered {
 
 using Parameters = std::vector<query::Parameter>;
 
-inline Answered ask(query::ViewReader& reader, query::ListKind list, const Parameters& parameters, const query::PrincipalResolver& resolver = {}) {
+inline Answered ask(query::ViewReader& reader, query::ListKind list, const Parameters& parameters,
+                    const query::PrincipalResolver& resolver = {}) {
   return {boost::json::parse(reader.list(list, query::parseFilters(list, parameters), resolver)).as_object()};
 }
 
 // All pages, one after another.
-inline std::vector<std::uint64_t> askAll(query::ViewReader& reader, query::ListKind list, const Parameters& parameters, const char* member = "seq") {
+inline std::vector<std::uint64_t> askAll(query::ViewReader& reader, query::ListKind list, const Parameters& parameters,
+                                         const char* member = "seq") {
   std::vector<std::uint64_t> all;
   Parameters with = parameters;
   for (int pages = 0;; ++pages) {

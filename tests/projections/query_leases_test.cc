@@ -10,7 +10,9 @@ namespace {
 
 using query::ListKind;
 
-std::string id(std::size_t number) { return "lease-" + std::to_string(number); }
+std::string id(std::size_t number) {
+  return "lease-" + std::to_string(number);
+}
 
 // An hour of grants, issues, uses, renewals, revocations and expiries.
 std::size_t play(QueryDesk& desk, std::uint64_t seed, std::size_t steps) {
@@ -35,10 +37,16 @@ std::size_t play(QueryDesk& desk, std::uint64_t seed, std::size_t steps) {
         if (desk.request(ask).denied) --leases;  // its parent had ended
         break;
       }
-      case 1: desk.issue(some); break;
+      case 1:
+        desk.issue(some);
+        break;
       case 2:
-      case 3: desk.consume(some); break;
-      case 4: desk.renew(some, 600); break;
+      case 3:
+        desk.consume(some);
+        break;
+      case 4:
+        desk.renew(some, 600);
+        break;
       default:
         if (dice.oneIn(3)) desk.revoke(some);
     }

@@ -16,11 +16,25 @@ std::vector<std::string> planOf(Database& database, const std::string& sql) {
   return lines;
 }
 
-const std::vector<query::Parameter> kFilters = {
-    {"kind", "tool.*"}, {"actor", "agent:fixer"}, {"principal", "agent:fixer"}, {"run", "r1"}, {"host", "h1"}, {"sandbox", "s1"},
-    {"lease", "l1"},    {"bundle", "b1"},         {"resource", "repo/1"},       {"scope", "repo:read"}, {"state", "active"}, {"text", "fetch"},
-    {"reason", "policy"}, {"credential", "git_token"}, {"fingerprint", "fp2:1:AAAAAAAAAAAAAAAAAAAAAA"},
-    {"from", "2020-01-01T00:00:00Z"}, {"to", "2030-01-01T00:00:00Z"}, {"at", "2026-03-01T00:00:00Z"}, {"asOf", "2030-01-01T00:00:00Z"}};
+const std::vector<query::Parameter> kFilters = {{"kind", "tool.*"},
+                                                {"actor", "agent:fixer"},
+                                                {"principal", "agent:fixer"},
+                                                {"run", "r1"},
+                                                {"host", "h1"},
+                                                {"sandbox", "s1"},
+                                                {"lease", "l1"},
+                                                {"bundle", "b1"},
+                                                {"resource", "repo/1"},
+                                                {"scope", "repo:read"},
+                                                {"state", "active"},
+                                                {"text", "fetch"},
+                                                {"reason", "policy"},
+                                                {"credential", "git_token"},
+                                                {"fingerprint", "fp2:1:AAAAAAAAAAAAAAAAAAAAAA"},
+                                                {"from", "2020-01-01T00:00:00Z"},
+                                                {"to", "2030-01-01T00:00:00Z"},
+                                                {"at", "2026-03-01T00:00:00Z"},
+                                                {"asOf", "2030-01-01T00:00:00Z"}};
 
 class QueryPlan : public testing::Test {
  protected:
@@ -99,7 +113,8 @@ TEST_F(QueryPlan, NoFilterAndNoTimeWithTwoFiltersScansEntriesOrLeases) {
 TEST_F(QueryPlan, AScanWouldBeNoticed) {
   Database database = Database::openReadOnly(desk_.viewFile());
   bool noticed = false;
-  for (const std::string& line : planOf(database, "SELECT seq FROM entry WHERE flags = 1")) noticed = noticed || line.starts_with("SCAN entry");
+  for (const std::string& line : planOf(database, "SELECT seq FROM entry WHERE flags = 1"))
+    noticed = noticed || line.starts_with("SCAN entry");
   EXPECT_TRUE(noticed);
 }
 

@@ -51,7 +51,8 @@ class QuerySql : public testing::Test {
 QueryDesk* QuerySql::desk_ = nullptr;
 
 TEST_F(QuerySql, AnswersWithColumnsRowsAndWhereTheyStand) {
-  const auto answer = run("SELECT count(*) AS n, 'a\"b' AS text, NULL AS nothing, 1.5 AS half, x'00ff' AS bytes, 1772000000000000000 AS big FROM entries");
+  const auto answer =
+      run("SELECT count(*) AS n, 'a\"b' AS text, NULL AS nothing, 1.5 AS half, x'00ff' AS bytes, 1772000000000000000 AS big FROM entries");
   const auto json = boost::json::parse(answer.json()).as_object();
   EXPECT_EQ(json.at("columns"), (boost::json::array{"n", "text", "nothing", "half", "bytes", "big"}));
   const auto& row = json.at("rows").as_array().at(0).as_array();
@@ -89,14 +90,43 @@ TEST_F(QuerySql, OrdinarySqlWorks) {
 
 TEST_F(QuerySql, WritingInAnyFormIsRefused) {
   const char* const kHostile[] = {
-      "DELETE FROM entry", "UPDATE entry SET kind = 1", "INSERT INTO name VALUES(1, 'swordfish')", "REPLACE INTO name VALUES(1, 'swordfish')",
-      "DROP TABLE entry", "DROP VIEW entries", "CREATE TABLE swordfish(x)", "CREATE TEMP TABLE swordfish(x)", "CREATE TEMP VIEW swordfish AS SELECT 1",
-      "CREATE VIEW swordfish AS SELECT 1", "CREATE INDEX swordfish ON entry(flags)", "CREATE VIRTUAL TABLE swordfish USING fts5(x)",
-      "CREATE TRIGGER swordfish AFTER INSERT ON entry BEGIN SELECT 1; END", "ALTER TABLE entry RENAME TO swordfish", "ANALYZE", "REINDEX", "VACUUM",
-      "VACUUM INTO '/tmp/swordfish.db'", "ATTACH '/tmp/swordfish.db' AS x", "ATTACH ':memory:' AS x", "DETACH main", "BEGIN", "COMMIT", "ROLLBACK",
-      "SAVEPOINT swordfish", "RELEASE swordfish", "PRAGMA writable_schema = ON", "PRAGMA query_only = OFF", "PRAGMA user_version = 5", "PRAGMA table_info(entry)",
-      "PRAGMA journal_mode = DELETE", "PRAGMA trusted_schema = ON", "EXPLAIN SELECT 1", "EXPLAIN QUERY PLAN SELECT * FROM entries",
-      "WITH x AS (SELECT 1) DELETE FROM entry", "WITH x AS (SELECT 1) INSERT INTO name SELECT 1, 'swordfish'", "DELETE FROM entry RETURNING seq",
+      "DELETE FROM entry",
+      "UPDATE entry SET kind = 1",
+      "INSERT INTO name VALUES(1, 'swordfish')",
+      "REPLACE INTO name VALUES(1, 'swordfish')",
+      "DROP TABLE entry",
+      "DROP VIEW entries",
+      "CREATE TABLE swordfish(x)",
+      "CREATE TEMP TABLE swordfish(x)",
+      "CREATE TEMP VIEW swordfish AS SELECT 1",
+      "CREATE VIEW swordfish AS SELECT 1",
+      "CREATE INDEX swordfish ON entry(flags)",
+      "CREATE VIRTUAL TABLE swordfish USING fts5(x)",
+      "CREATE TRIGGER swordfish AFTER INSERT ON entry BEGIN SELECT 1; END",
+      "ALTER TABLE entry RENAME TO swordfish",
+      "ANALYZE",
+      "REINDEX",
+      "VACUUM",
+      "VACUUM INTO '/tmp/swordfish.db'",
+      "ATTACH '/tmp/swordfish.db' AS x",
+      "ATTACH ':memory:' AS x",
+      "DETACH main",
+      "BEGIN",
+      "COMMIT",
+      "ROLLBACK",
+      "SAVEPOINT swordfish",
+      "RELEASE swordfish",
+      "PRAGMA writable_schema = ON",
+      "PRAGMA query_only = OFF",
+      "PRAGMA user_version = 5",
+      "PRAGMA table_info(entry)",
+      "PRAGMA journal_mode = DELETE",
+      "PRAGMA trusted_schema = ON",
+      "EXPLAIN SELECT 1",
+      "EXPLAIN QUERY PLAN SELECT * FROM entries",
+      "WITH x AS (SELECT 1) DELETE FROM entry",
+      "WITH x AS (SELECT 1) INSERT INTO name SELECT 1, 'swordfish'",
+      "DELETE FROM entry RETURNING seq",
   };
   for (const char* sql : kHostile) wrong(sql);
   EXPECT_FALSE(std::filesystem::exists("/tmp/swordfish.db"));
@@ -105,15 +135,34 @@ TEST_F(QuerySql, WritingInAnyFormIsRefused) {
 
 TEST_F(QuerySql, WhatIsNotDocumentedCannotBeRead) {
   const char* const kHostile[] = {
-      "SELECT * FROM sqlite_master", "SELECT sql FROM sqlite_schema", "SELECT count(*) FROM sqlite_master", "SELECT * FROM sqlite_temp_master",
-      "SELECT * FROM main.sqlite_master", "SELECT bytes FROM content", "SELECT count(*) FROM content", "SELECT sums FROM position",
-      "SELECT 1 FROM position", "SELECT * FROM entry_text_data", "SELECT * FROM entry_text_config", "SELECT count(*) FROM entry_text",
-      "SELECT rowid FROM entry_text WHERE entry_text MATCH 'a'", "SELECT * FROM pragma_table_info('entry')", "SELECT count(*) FROM pragma_database_list",
-      "SELECT * FROM pragma_writable_schema", "SELECT * FROM json_each('[1]')", "SELECT count(*) FROM json_tree('[1]')", "SELECT * FROM dbstat",
-      "SELECT * FROM sqlite_dbpage", "SELECT * FROM sqlite_stmt", "SELECT * FROM bytecode('SELECT 1')", "SELECT * FROM generate_series(1, 10)",
-      "SELECT * FROM fts5vocab", "SELECT entries.seq FROM entries WHERE EXISTS (SELECT 1 FROM content WHERE content.seq = entries.seq)",
+      "SELECT * FROM sqlite_master",
+      "SELECT sql FROM sqlite_schema",
+      "SELECT count(*) FROM sqlite_master",
+      "SELECT * FROM sqlite_temp_master",
+      "SELECT * FROM main.sqlite_master",
+      "SELECT bytes FROM content",
+      "SELECT count(*) FROM content",
+      "SELECT sums FROM position",
+      "SELECT 1 FROM position",
+      "SELECT * FROM entry_text_data",
+      "SELECT * FROM entry_text_config",
+      "SELECT count(*) FROM entry_text",
+      "SELECT rowid FROM entry_text WHERE entry_text MATCH 'a'",
+      "SELECT * FROM pragma_table_info('entry')",
+      "SELECT count(*) FROM pragma_database_list",
+      "SELECT * FROM pragma_writable_schema",
+      "SELECT * FROM json_each('[1]')",
+      "SELECT count(*) FROM json_tree('[1]')",
+      "SELECT * FROM dbstat",
+      "SELECT * FROM sqlite_dbpage",
+      "SELECT * FROM sqlite_stmt",
+      "SELECT * FROM bytecode('SELECT 1')",
+      "SELECT * FROM generate_series(1, 10)",
+      "SELECT * FROM fts5vocab",
+      "SELECT entries.seq FROM entries WHERE EXISTS (SELECT 1 FROM content WHERE content.seq = entries.seq)",
       // A query's own name for a table must not lend its rights to what it reads.
-      "WITH entries AS (SELECT bytes FROM content) SELECT * FROM entries", "WITH leases AS (SELECT sql AS x FROM sqlite_master) SELECT x FROM leases",
+      "WITH entries AS (SELECT bytes FROM content) SELECT * FROM entries",
+      "WITH leases AS (SELECT sql AS x FROM sqlite_master) SELECT x FROM leases",
       "SELECT * FROM (SELECT bytes FROM content) AS entries",
   };
   for (const char* sql : kHostile) wrong(sql);
@@ -121,11 +170,26 @@ TEST_F(QuerySql, WhatIsNotDocumentedCannotBeRead) {
 
 TEST_F(QuerySql, DangerousFunctionsAreRefused) {
   const char* const kHostile[] = {
-      "SELECT load_extension('/tmp/swordfish.so')", "SELECT writefile('/tmp/swordfish', 'x')", "SELECT readfile('/etc/passwd')",
-      "SELECT randomblob(1000000000)", "SELECT zeroblob(1000000000)", "SELECT hex(zeroblob(250000000))", "SELECT random()", "SELECT edit('x')",
-      "SELECT sqlite_version()", "SELECT sqlite_source_id()", "SELECT sqlite_compileoption_get(1)", "SELECT fts5(1)", "SELECT fts3_tokenizer('simple')",
-      "SELECT likelihood(1, 0.5)", "SELECT last_insert_rowid()", "SELECT changes()", "SELECT sqlite_offset(seq) FROM entry", "SELECT sqlite_log(1, 'swordfish')",
-      "SELECT bm25(entry_text) FROM entry_text", "SELECT snippet(entry_text, 0, '', '', '', 1) FROM entry_text",
+      "SELECT load_extension('/tmp/swordfish.so')",
+      "SELECT writefile('/tmp/swordfish', 'x')",
+      "SELECT readfile('/etc/passwd')",
+      "SELECT randomblob(1000000000)",
+      "SELECT zeroblob(1000000000)",
+      "SELECT hex(zeroblob(250000000))",
+      "SELECT random()",
+      "SELECT edit('x')",
+      "SELECT sqlite_version()",
+      "SELECT sqlite_source_id()",
+      "SELECT sqlite_compileoption_get(1)",
+      "SELECT fts5(1)",
+      "SELECT fts3_tokenizer('simple')",
+      "SELECT likelihood(1, 0.5)",
+      "SELECT last_insert_rowid()",
+      "SELECT changes()",
+      "SELECT sqlite_offset(seq) FROM entry",
+      "SELECT sqlite_log(1, 'swordfish')",
+      "SELECT bm25(entry_text) FROM entry_text",
+      "SELECT snippet(entry_text, 0, '', '', '', 1) FROM entry_text",
   };
   for (const char* sql : kHostile) wrong(sql);
 }
@@ -156,7 +220,8 @@ TEST_F(QuerySql, TimeIsLimited) {
     EXPECT_EQ(fault.code(), ErrorCode::badQuery) << sql;
     EXPECT_NE(fault.detail().find("longer than 2000 ms"), std::string::npos) << fault.detail();
   }
-  EXPECT_NE(wrong("WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELECT count(*) FROM t").find("recursive"), std::string::npos);
+  EXPECT_NE(wrong("WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELECT count(*) FROM t").find("recursive"),
+            std::string::npos);
   wrong("WITH RECURSIVE t(x) AS (VALUES(1) UNION SELECT x * 2 FROM t) SELECT x FROM t LIMIT 5");
 }
 

@@ -9,7 +9,8 @@ namespace {
 using query::ListKind;
 
 void bundle(QueryDesk& desk, Kind kind, const std::string& id, const std::string& host) {
-  desk.event(kind, {PrincipalKind::agent, "boss", {}, host, {}, {}}, [&](Arena& arena, StructValue& body) { body.setText(arena, Field::bundleId, id); });
+  desk.event(kind, {PrincipalKind::agent, "boss", {}, host, {}, {}},
+             [&](Arena& arena, StructValue& body) { body.setText(arena, Field::bundleId, id); });
 }
 
 void vault(QueryDesk& desk, const std::string& secret, VaultOperation operation) {
@@ -35,7 +36,8 @@ class QueryTables : public testing::Test {
     vault(desk_, "kv/a", VaultOperation::set);
     vault(desk_, "kv/b", VaultOperation::set);
     vault(desk_, "kv/b", VaultOperation::purge);
-    for (const char* run : {"r1", "r2", "r3"}) desk_.used({PrincipalKind::agent, "fixer", run, "h1", {}, {}}, {std::string("repo/") + run, "repo/all"});
+    for (const char* run : {"r1", "r2", "r3"})
+      desk_.used({PrincipalKind::agent, "fixer", run, "h1", {}, {}}, {std::string("repo/") + run, "repo/all"});
     Ask ask;
     ask.id = "gated";
     ask.scope = {"danger:everything"};

@@ -1,0 +1,168 @@
+// What README.md tells people to type works, and prints what it says: every fenced block `sh` that begins with the line `# tour` is run, in
+// order, in one fresh folder; a block `text` right behind it is its whole output. A line that ends in `# exit N` ends with that status.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cctype>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/e2e/process.h"
+#include "tests/support/temporary_folder.h"
+
+namespace counterfoil::test {
+namespace {
+
+constexpr std::string_view kShownFolder = "/home/you/tour";
+
+struct Block {
+  std::size_t line = 0;  // of README.md, for people
+  std::string commands;
+  std::string output;  // empty: anything will do
+};
+
+std::vector<std::string> linesOf(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
+
+// The lines of the fenced block that begins at `at`; `at` then stands behind its end.
+std::string takeFenced(const std::vector<std::string>& lines, std::size_t& at) {
+  std::string text;
+  for (++at; at < lines.size() && lines[at] != "```"; ++at) text += lines[at] + "\n";
+  ++at;
+  return text;
+}
+
+std::vector<Block> tourOf(const std::vector<std::string>& lines) {
+  std::vector<Block> blocks;
+  for (std::size_t at = 0; at < lines.size();) {
+    if (lines[at] != "```sh" || at + 1 >= lines.size() || lines[at + 1] != "# tour") {
+      ++at;
+      continue;
+    }
+    Block block;
+    block.line = at + 1;
+    block.commands = takeFenced(lines, at);
+    if (at < lines.size() && lines[at] == "```text") block.output = takeFenced(lines, at);
+    blocks.push_back(std::move(block));
+  }
+  return blocks;
+}
+
+// A command that must end with another status than 0 becomes one that fails if it does not.
+std::string scriptOf(const Block& block) {
+  constexpr std::string_view kMark = " # exit ";
+  std::string script = "set -euo pipefail\n";
+  std::string_view rest = block.commands;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const std::size_t mark = line.rfind(kMark);
+    if (mark == std::string_view::npos) {
+      script += std::string(line) + "\n";
+    } else {
+      const std::string status(line.substr(mark + kMark.size()));
+      script += "status=0\n" + std::string(line.substr(0, mark)) + " || status=$?\n";
+      script += "[[ $status == " + status + " ]] || { echo \"ended with $status\"; exit 99; }\n";
+    }
+  }
+  return script;
+}
+
+struct Ran {
+  int status = -1;
+  std::string output;  // standard output and error
+};
+
+Ran run(const std::string& command) {
+  Ran ran;
+  std::FILE* const pipe = ::popen(command.c_str(), "r");
+  if (pipe == nullptr) return ran;
+  std::array<char, 4096> buffer{};
+  for (std::size_t read = 0; (read = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) ran.output.append(buffer.data(), read);
+  const int status = ::pclose(pipe);
+  if (WIFEXITED(status)) ran.status = WEXITSTATUS(status);
+  return ran;
+}
+
+bool isIn(char byte, std::string_view set) {
+  return std::isdigit(static_cast<unsigned char>(byte)) != 0 || set.find(byte) != std::string_view::npos;
+}
+
+// `text` without what differs from run to run: times, hashes and fingerprints become one word each, the scratch folder the one shown.
+std::string comparable(std::string text, const std::string& folder) {
+  for (std::size_t at = text.find(folder); at != std::string::npos; at = text.find(folder, at))
+    text.replace(at, folder.size(), kShownFolder);
+  std::string result;
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t end = at;
+    while (end < text.size() && isIn(text[end], "abcdef")) ++end;
+    if (end - at == 64) {
+      result += "HASH";
+      at = end;
+      continue;
+    }
+    const std::string_view rest = std::string_view(text).substr(at);
+    if (rest.size() > 20 && rest[4] == '-' && rest[7] == '-' && (rest[10] == 'T' || rest[10] == ' ') && rest[13] == ':' &&
+        isIn(rest[0], "")) {
+      for (end = at + 11; end < text.size() && isIn(text[end], ":."); ++end) continue;
+      if (end < text.size() && text[end] == 'Z') ++end;
+      result += "TIME";
+      at = end;
+      continue;
+    }
+    if (rest.starts_with("fp2:")) {
+      for (end = at + 4; end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) != 0 || isIn(text[end], ":-_")); ++end)
+        continue;
+      result += "FINGERPRINT";
+      at = end;
+      continue;
+    }
+    result += text[at++];
+  }
+  return result;
+}
+
+TEST(Readme, TheComparisonForgivesOnlyWhatDiffers) {
+  const std::string hash(64, 'a');
+  EXPECT_EQ(comparable("leaf " + hash + ", at 2026-11-21T01:10:26.850465504Z\n", "/x"), "leaf HASH, at TIME\n");
+  EXPECT_EQ(comparable("in /tmp/a1/var", "/tmp/a1"), "in /home/you/tour/var");
+  EXPECT_EQ(comparable("[redacted:known-secret:fp2:1:AbC_-0]", "/x"), "[redacted:known-secret:FINGERPRINT]");
+  EXPECT_EQ(comparable("uses 1 of 3, seq 4", "/x"), "uses 1 of 3, seq 4");
+}
+
+TEST(Readme, TheTourWorksAsShown) {
+  const std::vector<Block> tour = tourOf(linesOf(std::string(COUNTERFOIL_SOURCE_DIR) + "/README.md"));
+  ASSERT_GE(tour.size(), 5U) << "README.md has lost its tour";
+  const std::filesystem::path binary = std::filesystem::absolute(binaryPath());
+  ASSERT_TRUE(std::filesystem::exists(binary)) << "build the program first: " << binary;
+  const TemporaryFolder scratch;
+  const std::filesystem::path bin = scratch.path() / "bin";
+  const std::filesystem::path folder = scratch.path() / "tour";
+  std::filesystem::create_directory(bin);
+  std::filesystem::create_directory(folder);
+  std::filesystem::create_symlink(binary, bin / "counterfoil");
+  for (const Block& block : tour) {
+    const std::filesystem::path script = scratch.path() / "block.sh";
+    std::ofstream(script, std::ios::trunc) << scriptOf(block);
+    const Ran ran = run("cd '" + folder.string() + "' && env -i PATH='" + bin.string() + "':/usr/bin:/bin HOME='" +
+                        scratch.path().string() + "' LC_ALL=C.UTF-8 bash '" + script.string() + "' 2>&1 </dev/null");
+    ASSERT_EQ(ran.status, 0) << "README.md, line " << block.line << ":\n" << ran.output;
+    if (!block.output.empty()) {
+      EXPECT_EQ(comparable(ran.output, folder.string()), comparable(block.output, folder.string())) << "README.md, line " << block.line;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace counterfoil::test
