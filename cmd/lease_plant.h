@@ -1,0 +1,10 @@
+// `lease plant`: a decoy credential that nobody should ever use.
+#pragma once
+
+#include "cmd/options.h"
+
+namespace counterfoil::cmd {
+
+void addLeasePlant(CLI::App& lease, Program& program);
+
+}  // namespace counterfoil::cmd
