@@ -95,8 +95,12 @@ void addBench(CLI::App& app, Program& program) {
       ->capture_default_str();
   verb->add_option("--dir", flags->folder, "Where the scratch ledger goes (default: the system's temporary folder)")
       ->check(CLI::ExistingDirectory);
-  verb->add_option("--workspaces", flags->options.workspaces, "Workspaces of the mixes")->check(CLI::Range(1, 100'000))->capture_default_str();
-  verb->add_option("--leases", flags->options.leases, "Live leases of the restart")->check(CLI::Range(1, 20'000'000))->capture_default_str();
+  verb->add_option("--workspaces", flags->options.workspaces, "Workspaces of the mixes")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  verb->add_option("--leases", flags->options.leases, "Live leases of the restart")
+      ->check(CLI::Range(1, 20'000'000))
+      ->capture_default_str();
   verb->add_option("--entries", flags->options.entries, "Entries of the rows that read")
       ->check(CLI::Range(1'000, 100'000'000))
       ->capture_default_str();

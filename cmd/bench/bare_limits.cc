@@ -20,7 +20,8 @@ struct Closer {
 };
 
 void check(bool fine) {
-  if (!fine) throw Fault(ErrorCode::unreadableInput, "SQLite refuses to work in the scratch folder", "name another one with --dir", "--dir");
+  if (!fine)
+    throw Fault(ErrorCode::unreadableInput, "SQLite refuses to work in the scratch folder", "name another one with --dir", "--dir");
 }
 
 // Operations a second of a thread's processor time.

@@ -19,11 +19,11 @@ BenchRequest issuedLease(Dice& dice, std::size_t workspaces, std::uint64_t numbe
   request.command = CommandKind::leaseRequest;
   request.workspace = dice.below(workspaces);
   const std::string agent = dice.below(2) == 0 ? "fixer" : "reviewer";
-  request.json = "{\"leaseId\":\"live-" + std::to_string(number) + "\",\"credential\":\"git_token\",\"grantee\":{\"kind\":\"agent\",\"id\":\"" +
-                 agent + "\"},\"scope\":[\"contents:read\"],\"resources\":[\"github.com/acme/shop\"],\"ttlSeconds\":" +
-                 std::to_string(ttlSeconds) + ",\"run\":\"run-" + std::to_string(number / 4) + "\",\"host\":\"host-" +
-                 std::to_string(dice.below(8)) + "\",\"secret\":{\"value\":\"ghs_" + dice.letters(36) +
-                 "\"},\"actor\":{\"kind\":\"service\",\"id\":\"broker\"}}";
+  request.json = "{\"leaseId\":\"live-" + std::to_string(number) +
+                 "\",\"credential\":\"git_token\",\"grantee\":{\"kind\":\"agent\",\"id\":\"" + agent +
+                 "\"},\"scope\":[\"contents:read\"],\"resources\":[\"github.com/acme/shop\"],\"ttlSeconds\":" + std::to_string(ttlSeconds) +
+                 ",\"run\":\"run-" + std::to_string(number / 4) + "\",\"host\":\"host-" + std::to_string(dice.below(8)) +
+                 "\",\"secret\":{\"value\":\"ghs_" + dice.letters(36) + "\"},\"actor\":{\"kind\":\"service\",\"id\":\"broker\"}}";
   return request;
 }
 

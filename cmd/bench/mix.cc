@@ -14,8 +14,8 @@ constexpr std::size_t kPersons = 20;
 constexpr std::size_t kActiveMax = 64;  // of one client: what it uses next
 constexpr std::array<std::string_view, 6> kRepositories = {"shop", "billing", "search", "catalogue", "identity", "mobile"};
 constexpr std::array<std::string_view, 6> kReasons = {
-    "fix the flaky checkout test that fails on every second run",  "review of the change to the invoice export",
-    "update the base image after the advisory of this week",       "rebuild the search index with the new analyser",
+    "fix the flaky checkout test that fails on every second run",   "review of the change to the invoice export",
+    "update the base image after the advisory of this week",        "rebuild the search index with the new analyser",
     "look into the slow start of the catalogue service on staging", "prepare the release notes and tag the release"};
 
 std::string text(std::string_view name, std::string_view value) {
@@ -41,8 +41,7 @@ std::string host(Dice& dice) {
 }
 
 std::string place(Dice& dice, const std::string& onHost) {
-  const std::string number = std::to_string(dice.below(2'000));
-  return text("run", "run-" + number) + text("host", onHost) + text("sandbox", "sbx-" + number);
+  return text("run", "run-" + std::to_string(dice.below(2'000))) + text("host", onHost);
 }
 
 }  // namespace
@@ -119,9 +118,9 @@ BenchRequest Mix::grant(bool allowed) {
   const std::string agent = dice_.below(2) == 0 ? "fixer" : "reviewer";
   const std::string repository =
       "github.com/acme/" + (allowed ? std::string(kRepositories[dice_.below(kRepositories.size())]) : std::string("payroll"));
-  request.json = "{\"credential\":\"git_token\"" + text("leaseId", id) + text("credentialName", repository) +
-                 principal("grantee", "agent", agent) + ",\"scope\":[\"contents:read\",\"pull_requests:write\"],\"resources\":[\"" +
-                 repository + "\"],\"ttlSeconds\":3600,\"maxUses\":" + std::to_string(kUsesMax) + place(dice_, onHost) +
+  request.json = "{\"credential\":\"git_token\"" + text("leaseId", id) + principal("grantee", "agent", agent) +
+                 ",\"scope\":[\"contents:read\",\"pull_requests:write\"],\"resources\":[\"" + repository +
+                 "\"],\"ttlSeconds\":3600,\"maxUses\":" + std::to_string(kUsesMax) + place(dice_, onHost) +
                  text("reason", kReasons[dice_.below(kReasons.size())]) + text("sourceAddress", address(dice_)) +
                  principal("actor", "human", person()) + "}";
   if (allowed) granted_.push_back({request.workspace, id, onHost, 0, sent_ + lag_});
@@ -167,8 +166,7 @@ BenchRequest Mix::consume(bool allowed) {
     request.workspace = zipf_.draw(dice_);
   }
   request.json = "{\"leaseId\":\"" + id + "\"" + text("operation", dice_.below(2) == 0 ? "git.clone" : "git.push") +
-                 text("sourceAddress", address(dice_)) + text("userAgent", "git/2.39.5 (linux; x86_64) agent-runner/1.14.2") +
-                 place(dice_, onHost) + text("correlation", "job-" + std::to_string(dice_.below(2'000))) +
+                 text("sourceAddress", address(dice_)) + text("userAgent", "git/2.39.5 agent-runner/1.14.2") + place(dice_, onHost) +
                  principal("actor", "human", person()) + "}";
   return request;
 }
@@ -193,7 +191,8 @@ BenchRequest Mix::bareFact() {
   const std::string repository(kRepositories[dice_.below(kRepositories.size())]);
   request.json = "{\"kind\":\"tool.invoked\",\"tool\":\"test-runner\",\"operation\":\"run\",\"outcome\":\"ok\",\"durationMs\":" +
                  std::to_string(100 + dice_.below(90'000)) + text("run", "run-" + std::to_string(dice_.below(2'000))) +
-                 text("host", host(dice_)) + principal("actor", "agent", "fixer") + "}";
+                 text("host", host(dice_)) + text("sandbox", "sbx-" + std::to_string(dice_.below(2'000))) +
+                 text("correlation", "job-" + std::to_string(dice_.below(2'000))) + principal("actor", "agent", "fixer") + "}";
   return request;
 }
 

@@ -31,9 +31,9 @@ std::span<const Row> allRows();
 
 // What the log holds of a ledger, from its second record of each workspace on.
 struct LogSizes {
-  double entryBytes = 0;        // mean, in clear
-  double recordBytes = 0;       // mean, as stored
-  double personalValues = 0;    // mean, disclosures an entry
+  double entryBytes = 0;      // mean, in clear
+  double recordBytes = 0;     // mean, as stored
+  double personalValues = 0;  // mean, disclosures an entry
 };
 LogSizes sizesOf(Scratch& scratch);
 

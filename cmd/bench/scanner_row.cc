@@ -12,10 +12,34 @@
 namespace counterfoil::cmd::bench {
 namespace {
 
-constexpr std::array<std::string_view, 28> kWords = {
-    "the",     "run",        "of",          "review", "failed",  "with",   "status", "repository", "deploy",  "to",
-    "staging", "after",      "https://example.com/acme/shop/pull/4711",   "and",    "was",        "retried", "src/main/app.cc:120",
-    "build",   "2026-03-01", "sha256:9f86", "token",  "expired", "please", "check",  "the logs",   "(exit 1)", "{\"ok\":true}", "user=ci"};
+constexpr std::array<std::string_view, 28> kWords = {"the",
+                                                     "run",
+                                                     "of",
+                                                     "review",
+                                                     "failed",
+                                                     "with",
+                                                     "status",
+                                                     "repository",
+                                                     "deploy",
+                                                     "to",
+                                                     "staging",
+                                                     "after",
+                                                     "https://example.com/acme/shop/pull/4711",
+                                                     "and",
+                                                     "was",
+                                                     "retried",
+                                                     "src/main/app.cc:120",
+                                                     "build",
+                                                     "2026-03-01",
+                                                     "sha256:9f86",
+                                                     "token",
+                                                     "expired",
+                                                     "please",
+                                                     "check",
+                                                     "the logs",
+                                                     "(exit 1)",
+                                                     "{\"ok\":true}",
+                                                     "user=ci"};
 
 std::string ordinaryText(Dice& dice, std::size_t bytes) {
   std::string text;

@@ -1,6 +1,5 @@
 // The program as people and programs use it: stable codes and exit statuses, bad input beside good, nothing repeated that was a value.
 #include <gtest/gtest.h>
-
 #include <sys/stat.h>
 
 #include "tests/e2e/ledger_folder.h"
@@ -24,8 +23,8 @@ TEST(CommandLine, ASecondProcessOnTheSameDataIsRefusedAndReadersAreNot) {
   for (unsigned count = 0; count < 4'000; ++count) facts += plainFact(ids.next());
   holder.send(facts);
   waitFor(holder, "\"receipt\"");
-  for (const std::vector<std::string>& verb :
-       std::vector<std::vector<std::string>>{{"fact", "append", "-", "--workspace", "w1"}, {"workspace", "create", "w2"}, {"workspace", "list"}}) {
+  for (const std::vector<std::string>& verb : std::vector<std::vector<std::string>>{
+           {"fact", "append", "-", "--workspace", "w1"}, {"workspace", "create", "w2"}, {"workspace", "list"}}) {
     expectFault(ledger.run(verb, plainFact(ids.next())), "data_in_use", 3);
   }
   const Result beside = ledger.run({"verify"});

@@ -1,6 +1,6 @@
-// Damaged, missing, old and moved files: the program says so with a stable code and never dies of them, and never calls a changed log whole.
+// Damaged, missing, old and moved files: the program says so with a stable code and never dies of them, and never calls a changed log
+// whole.
 #include <gtest/gtest.h>
-
 #include <sqlite3.h>
 #include <sys/stat.h>
 
@@ -36,7 +36,8 @@ std::string dumpOf(const std::filesystem::path& path) {
   std::vector<std::string> tables;
   const auto textOf = [](sqlite3_stmt* statement, int column) {
     const void* bytes = sqlite3_column_blob(statement, column);
-    return std::string(static_cast<const char*>(bytes == nullptr ? "" : bytes), static_cast<std::size_t>(sqlite3_column_bytes(statement, column)));
+    return std::string(static_cast<const char*>(bytes == nullptr ? "" : bytes),
+                       static_cast<std::size_t>(sqlite3_column_bytes(statement, column)));
   };
   rows("SELECT name, sql FROM sqlite_master ORDER BY name", [&](sqlite3_stmt* statement) {
     tables.push_back(textOf(statement, 0));
@@ -137,8 +138,8 @@ TEST(Damage, ASnapshotThatIsDamagedOrForeignIsLeftAsideWithANote) {
   ASSERT_EQ(ledger.in({"fact", "append", "-"}, facts(ids, 50)).status, 0);
   const std::string good = readBytes(ledger.snapshot());
   ASSERT_GT(good.size(), 100U);
-  std::vector<std::string> bad = {std::string(), "x", good.substr(0, good.size() / 2), good.substr(0, good.size() - 1), good + "x",
-                                  std::string(good.size(), '\0')};
+  std::vector<std::string> bad = {
+      std::string(), "x", good.substr(0, good.size() / 2), good.substr(0, good.size() - 1), good + "x", std::string(good.size(), '\0')};
   for (unsigned flip = 0; flip < 10; ++flip) {
     bad.push_back(good);
     char& byte = bad.back()[ids.below(good.size())];

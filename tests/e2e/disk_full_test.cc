@@ -1,6 +1,5 @@
 // A full disk, for real: a file system of a few megabytes in memory, in a mount namespace of the test's own (needs root).
 #include <gtest/gtest.h>
-
 #include <sched.h>
 #include <sys/mount.h>
 
@@ -113,15 +112,18 @@ TEST_F(DiskFull, OfTheSnapshotCostsNothingThatWasRecorded) {
   expectVerified(ledger);
 }
 
-TEST_F(DiskFull, WhileALedgerIsMadeLeavesAFolderThatCanBeInitialisedAgain) {
+TEST_F(DiskFull, WhileALedgerIsMadeLeavesNothingThatStandsInTheWay) {
   const std::filesystem::path disk = folder_.path() / "disk";
   ASSERT_TRUE(mountSmall(disk, "100k"));
   writeBytes(disk / "filler", std::string(70 * 1024, 'x'));
   LedgerFolder ledger(disk / "data", false);
   expectFault(ledger.run({"init", "--keys", ledger.keys().string()}), "disk_full", 3);
   ASSERT_EQ(::mount("tmpfs", disk.c_str(), "tmpfs", MS_REMOUNT, "size=4m"), 0);
+  // Either it got far enough to be a ledger, or it can be made now.
   const Result again = ledger.run({"init", "--keys", ledger.keys().string()});
-  EXPECT_EQ(again.status, 0) << again;
+  EXPECT_TRUE(again.status == 0 || again.code() == "already_exists") << again;
+  EXPECT_EQ(ledger.run({"workspace", "create", "w1"}).status, 0);
+  EXPECT_EQ(ledger.in({"fact", "append", "-"}, plainFact(Ids(53).next())).status, 0);
   expectVerified(ledger);
 }
 

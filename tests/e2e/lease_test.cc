@@ -30,9 +30,10 @@ class Leases : public testing::Test {
  protected:
   Leases() { EXPECT_EQ(ledger_.in({"policy", "set", "-"}, kPolicy).status, 0); }
 
-  Result request(const std::string& lease, std::vector<std::string> more = {}, const std::string& ttl = "5m", std::string_view secret = {}) {
-    std::vector<std::string> verb = {"lease", "request", "--credential", "git_token", "--grantee", "agent:fixer",
-                                     "--scope", "contents:read", "--ttl", ttl, "--lease", lease};
+  Result request(const std::string& lease, std::vector<std::string> more = {}, const std::string& ttl = "5m",
+                 std::string_view secret = {}) {
+    std::vector<std::string> verb = {"lease",   "request",       "--credential", "git_token", "--grantee", "agent:fixer",
+                                     "--scope", "contents:read", "--ttl",        ttl,         "--lease",   lease};
     verb.insert(verb.end(), more.begin(), more.end());
     return ledger_.in(verb, secret);
   }
@@ -83,7 +84,8 @@ TEST_F(Leases, AreRefusedForTheReasonThePolicyGives) {
   expectDenied(request("a", {}, "2h"), "ttl_exceeded");
   expectDenied(ledger_.in({"lease", "request", "--credential", "git_token", "--grantee", "agent:x", "--scope", "admin:all", "--ttl", "5m"}),
                "policy");
-  expectDenied(ledger_.in({"lease", "request", "--credential", "model_key", "--grantee", "agent:x", "--scope", "a", "--ttl", "5m"}), "policy");
+  expectDenied(ledger_.in({"lease", "request", "--credential", "model_key", "--grantee", "agent:x", "--scope", "a", "--ttl", "5m"}),
+               "policy");
   expectDenied(ledger_.in({"lease", "request", "--credential", "cloud_identity", "--grantee", "agent:x", "--scope", "a", "--ttl", "5m"}),
                "approval_missing");
   EXPECT_EQ(ledger_.in({"lease", "request", "--credential", "canary", "--grantee", "agent:x", "--scope", "a", "--ttl", "5m"}).status, 2);

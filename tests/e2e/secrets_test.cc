@@ -51,7 +51,7 @@ class Canaries {
   std::map<std::string, std::string> forms_;
 };
 
-std::string quoted(const std::string& text) {
+std::string jsonText(const std::string& text) {
   return boost::json::serialize(boost::json::value(text));
 }
 
@@ -60,7 +60,7 @@ std::string valueOf(const FieldTable& field, Canaries& canaries) {
   std::string text;
   switch (field.redaction) {
     case RedactionClass::secret:
-      return "{\"value\":" + quoted(canaries.plain()) + "}";
+      return "{\"value\":" + jsonText(canaries.plain()) + "}";
     case RedactionClass::personal:
       text = field.isAddress ? canaries.address() : "because " + canaries.plain() + " and " + canaries.token();
       break;
@@ -71,7 +71,8 @@ std::string valueOf(const FieldTable& field, Canaries& canaries) {
       text = canaries.plain();
       break;
     case RedactionClass::pseudonym:
-      return field.type == FieldType::structure ? "{\"kind\":\"human\",\"id\":" + quoted(canaries.person()) + "}" : quoted(canaries.person());
+      return field.type == FieldType::structure ? "{\"kind\":\"human\",\"id\":" + jsonText(canaries.person()) + "}"
+                                                : jsonText(canaries.person());
     case RedactionClass::id:
       text = field.name + "-1";
       break;
@@ -84,11 +85,11 @@ std::string valueOf(const FieldTable& field, Canaries& canaries) {
     case FieldType::time:
       return "\"2026-03-01T09:30:00Z\"";
     case FieldType::enumeration:
-      return quoted(field.enumeration->texts[1]);
+      return jsonText(field.enumeration->texts[1]);
     case FieldType::text:
-      return text.empty() ? std::string() : quoted(text);
+      return text.empty() ? std::string() : jsonText(text);
     case FieldType::textList:
-      return text.empty() ? std::string() : "[" + quoted(text) + "]";
+      return text.empty() ? std::string() : "[" + jsonText(text) + "]";
     case FieldType::data:
     case FieldType::structure:
     case FieldType::structureList:
@@ -103,13 +104,14 @@ std::vector<std::string> factsOfEveryKind(Ids& ids, Canaries& canaries) {
   std::vector<std::string> facts;
   for (const KindTable& kind : schemaTables().kinds) {
     if (!kind.fact) continue;
-    std::string fact = "{\"kind\":" + quoted(kind.name) + ",\"id\":\"" + ids.next() + "\",\"run\":\"run-1\",\"host\":\"host-1\",\"sandbox\":\"s-1\"";
-    fact += ",\"actor\":{\"kind\":\"human\",\"id\":" + quoted(canaries.person()) + "}";
+    std::string fact =
+        "{\"kind\":" + jsonText(kind.name) + ",\"id\":\"" + ids.next() + "\",\"run\":\"run-1\",\"host\":\"host-1\",\"sandbox\":\"s-1\"";
+    fact += ",\"actor\":{\"kind\":\"human\",\"id\":" + jsonText(canaries.person()) + "}";
     std::set<std::string> named = {"run", "host", "sandbox", "actor"};
     for (const FieldTable& field : kind.body->fields) {
       if (field.ledgerOnly || field.name == "fingerprint" || !named.insert(field.name).second) continue;
       const std::string value = valueOf(field, canaries);
-      if (!value.empty()) fact += "," + quoted(field.name) + ":" + value;
+      if (!value.empty()) fact += "," + jsonText(field.name) + ":" + value;
     }
     facts.push_back(fact + "}\n");
   }
@@ -174,7 +176,8 @@ TEST(Secrets, InFactsOfEveryKindStayNowhere) {
   expectCleanEntries(ledger, canaries);
   // Not one bad byte of the fact may come back when it is refused, either.
   std::string refused;
-  for (const std::string& fact : facts) refused += fact.substr(0, fact.size() - 2) + ",\"noSuchMember\":" + quoted(canaries.token()) + "}\n";
+  for (const std::string& fact : facts)
+    refused += fact.substr(0, fact.size() - 2) + ",\"noSuchMember\":" + jsonText(canaries.token()) + "}\n";
   const Result none = ledger.in({"fact", "append", "-"}, refused);
   EXPECT_EQ(none.status, 2) << none;
   expectCleanOutput(none, canaries);
@@ -207,13 +210,15 @@ TEST(Secrets, InLeasesAndApprovalsStayNowhere) {
     expectCleanOutput(result, canaries);
   };
   clean(ledger.in({"lease", "request", "--lease", "one", "--credential", "git_token", "--grantee", "human:" + canaries.person(), "--scope",
-                   "read " + canaries.token(), "--resource", "repo " + canaries.token(), "--name", canaries.token(), "--ttl", "5m", "--reason",
-                   canaries.plain() + canaries.token(), "--secret-stdin"},
+                   "read " + canaries.token(), "--resource", "repo " + canaries.token(), "--name", canaries.token(), "--ttl", "5m",
+                   "--reason", canaries.plain() + canaries.token(), "--secret-stdin"},
                   canaries.plain()));
   clean(ledger.in({"lease", "consume", "one", "--operation", "clone " + canaries.token(), "--source-address", canaries.address()}));
   clean(ledger.in({"lease", "revoke", "one", "--reason", canaries.plain()}));
-  clean(ledger.in({"lease", "request", "--lease", "two", "--credential", "git_token", "--grantee", "agent:a", "--scope", "s", "--ttl", "5m"}));
-  clean(ledger.in({"lease", "issued", "two", "--outcome", "issued", "--upstream-id", "x " + canaries.token(), "--secret-stdin"}, canaries.plain()));
+  clean(ledger.in(
+      {"lease", "request", "--lease", "two", "--credential", "git_token", "--grantee", "agent:a", "--scope", "s", "--ttl", "5m"}));
+  clean(ledger.in({"lease", "issued", "two", "--outcome", "issued", "--upstream-id", "x " + canaries.token(), "--secret-stdin"},
+                  canaries.plain()));
   clean(ledger.in({"lease", "revoke-all", "--secret-stdin", "--reason", canaries.plain()}, canaries.plain()));
   clean(ledger.in({"approval", "request", "--approval", "ok", "--credential", "git_token", "--grantee", "agent:a", "--scope",
                    canaries.token(), "--ttl", "5m", "--operation", canaries.token(), "--comment", canaries.plain(), "--on-behalf-of",
@@ -221,8 +226,8 @@ TEST(Secrets, InLeasesAndApprovalsStayNowhere) {
   clean(ledger.in({"approval", "decide", "ok", "rejected", "--comment", canaries.plain()}));
   // A secret that was recorded as such is known from then on, whatever it looks like and wherever it turns up.
   const std::string known = canaries.token() + "-but-longer";
-  clean(ledger.in({"lease", "request", "--lease", "three", "--credential", "git_token", "--grantee", "agent:a", "--scope", "s", "--ttl", "5m",
-                   "--secret-stdin"},
+  clean(ledger.in({"lease", "request", "--lease", "three", "--credential", "git_token", "--grantee", "agent:a", "--scope", "s", "--ttl",
+                   "5m", "--secret-stdin"},
                   known));
   clean(ledger.in({"lease", "consume", "three", "--operation", "push " + known}));
   expectCleanFiles(ledger, canaries);
@@ -233,7 +238,8 @@ TEST(Secrets, InLeasesAndApprovalsStayNowhere) {
 TEST(Secrets, AreTakenFromStandardInputOnlyAndInNoIdentifier) {
   LedgerFolder ledger;
   Canaries canaries;
-  const std::vector<std::string> ask = {"lease", "request", "--credential", "git_token", "--grantee", "agent:a", "--scope", "s", "--ttl", "5m"};
+  const std::vector<std::string> ask = {"lease",   "request", "--credential", "git_token", "--grantee", "agent:a",
+                                        "--scope", "s",       "--ttl",        "5m"};
   for (const char* flag : {"--secret", "--secret-value", "--token"}) {
     std::vector<std::string> words = ask;
     words.insert(words.end(), {flag, canaries.token()});

@@ -4,7 +4,9 @@
 
 #include <cstdlib>
 
-#include "ledger/log/memory_log.h"
+#include "projections/runner.h"
+#include "projections/views/view_check.h"
+#include "tests/sim/stage.h"
 #include "tests/sim/world.h"
 #include "tests/support/temporary_folder.h"
 
@@ -22,24 +24,31 @@ renewableForSeconds = 7200
 
 class Simulation {
  public:
-  explicit Simulation(std::uint64_t seed)
-      : random_(seed), chance_(seed), partitions_(std::make_shared<log::MemoryPartitions>(log::LedgerFacts{"ledger", "sim.example", clock_.wall()})) {
+  Simulation(std::uint64_t seed, bool onDisk) : random_(seed), chance_(seed) {
+    if (onDisk) {
+      stage_ = std::make_unique<DiskStage>(clock_.wall());
+    } else {
+      stage_ = std::make_unique<MemoryStage>(clock_.wall());
+    }
     boot();
     createWorkspaces();
+  }
+
+  ~Simulation() {
+    runner_.reset();
+    node_.reset();
   }
 
   void round() {
     const unsigned requests = pick(6);
     for (unsigned index = 0; index < requests; ++index) client();
-    if (pick(4) == 0) log_->plan(static_cast<log::Fate>(pick(7)));
-    if (pick(25) == 0) partitions_->setFull(true);
+    if (pick(4) == 0) stage_->disturb(chance_);
     const unsigned steps = 1 + pick(4);
     for (unsigned index = 0; index < steps; ++index) {
       node_->sequencer().step();
-      if (pick(2) == 0) log_->deliver(pick(3));
-      if (pick(6) == 0) log_->landLate();
+      if (pick(2) == 0) stage_->deliver(chance_, false);
     }
-    partitions_->setFull(false);
+    stage_->heal();
     if (pick(3) == 0) clock_.advance(static_cast<std::int64_t>(pick(90)) * kNanosecondsPerSecond);
     if (pick(40) == 0) clock_.jump(static_cast<std::int64_t>(pick(4)) * kNanosecondsPerSecond);
     if (pick(15) == 0) crash();
@@ -49,9 +58,10 @@ class Simulation {
   void settle() {
     for (unsigned index = 0; index < 10'000; ++index) {
       node_->sequencer().step();
-      log_->deliver();
+      stage_->deliver(chance_, true);
       if (node_->sequencer().status().fault) clock_.advance(2 * kNanosecondsPerSecond);
-      if (node_->sequencer().idle() && log_->outstanding() == 0) return;
+      if (node_->sequencer().idle() && stage_->quiet() && !node_->sequencer().status().fault) return;
+      node_->sequencer().waitForWork(kNanosecondsPerMillisecond);
     }
     FAIL() << "the sequencer does not come to rest";
   }
@@ -59,7 +69,7 @@ class Simulation {
   void check() {
     settle();
     repeatUnanswered();
-    const Evidence evidence = gather(*log_, provider_, random_);
+    const Evidence evidence = gather(*eventLog_, provider_, random_);
     ASSERT_TRUE(evidence.ok) << evidence.problem;
     for (const auto& [id, promise] : promises_) {
       const auto found = evidence.leaves.find({promise.workspace.value, promise.seq.value});
@@ -74,24 +84,23 @@ class Simulation {
     }
     checkExpiry(evidence);
     checkStateAgainstZero();
+    if (pick(2) == 0) checkViews();  // otherwise the views fall behind and catch up later
   }
 
  private:
   unsigned pick(unsigned below) { return static_cast<unsigned>(chance_() % below); }
 
   void boot() {
-    incarnation_ += 1;
-    log::WriterIdentity identity;
-    identity.incarnation = incarnation_;
-    identity.name = "node";
-    log_ = std::make_unique<log::MemoryLog>(partitions_, identity, log::Delivery::pumped);
-    node_ = std::make_unique<Node>(*log_, provider_, clock_, random_, folder_.path() / "snapshot");
+    eventLog_ = &stage_->open();
+    node_ = std::make_unique<Node>(*eventLog_, provider_, clock_, random_, folder_.path() / "snapshot");
   }
 
   void crash() {
-    if (pick(2) == 0 && node_->sequencer().idle() && log_->outstanding() == 0) node_->writeSnapshot();
+    if (pick(2) == 0 && node_->sequencer().idle() && stage_->quiet()) node_->writeSnapshot();
+    runner_.reset();
     node_.reset();  // answers what waits with an error; clients repeat
-    log_.reset();
+    stage_->close();
+    stage_->crash(chance_);
     boot();
   }
 
@@ -228,7 +237,7 @@ class Simulation {
     keys::KeyRing ring(provider_, random_);
     write::KnownSecretStore known;
     write::PartitionState zero(ring, known, 100'000);
-    const auto reader = log_->read(PartitionId{0}, log::FoldState{});
+    const auto reader = eventLog_->read(PartitionId{0}, log::FoldState{});
     log::ValidRecord record;
     while (reader->next(record)) zero.applyRecord(record);
     for (const WorkspaceNumber number : zero.workspaces()) {
@@ -245,35 +254,66 @@ class Simulation {
     ASSERT_EQ(found, expected) << "the idempotency window is not what the entries say";
   }
 
+  // What the views hold after following along, with pauses and restarts, is what a rebuild from zero holds.
+  void checkViews() {
+    if (!runner_) {
+      views::ViewRunnerOptions options;
+      options.files.folder = folder_.path() / "views";
+      options.workers = 1;
+      viewRing_ = std::make_unique<keys::KeyRing>(provider_, random_);
+      runner_ = std::make_unique<views::ViewRunner>(*eventLog_, *viewRing_, options);
+    }
+    runner_->catchUp();
+    views::ViewRunnerOptions options;
+    options.files.folder = folder_.path() / "fresh";
+    options.workers = 1;
+    std::filesystem::remove_all(options.files.folder);
+    keys::KeyRing ring(provider_, random_);
+    views::ViewRunner fresh(*eventLog_, ring, options);
+    fresh.requestRebuildAll();
+    fresh.catchUp();
+    for (const WorkspaceNumber number : fresh.workspaces()) {
+      const views::ViewCheck followed = views::checkView(views::viewPath(folder_.path() / "views", number));
+      const views::ViewCheck rebuilt = views::checkView(views::viewPath(folder_.path() / "fresh", number));
+      ASSERT_TRUE(followed.sound()) << followed.problems.front();
+      ASSERT_EQ(toHex(followed.stored.digest()), toHex(rebuilt.stored.digest())) << "the view of workspace " << number.value;
+    }
+  }
+
   ManualClock clock_;
   crypto::DeterministicRandom random_;
   std::mt19937_64 chance_;
   MemoryKeyProvider provider_{random_};
   TemporaryFolder folder_;
-  std::shared_ptr<log::MemoryPartitions> partitions_;
-  std::unique_ptr<log::MemoryLog> log_;
+  std::unique_ptr<Stage> stage_;
+  log::EventLog* eventLog_ = nullptr;
   std::unique_ptr<Node> node_;
-  std::uint64_t incarnation_ = 0;
+  std::unique_ptr<keys::KeyRing> viewRing_;
+  std::unique_ptr<views::ViewRunner> runner_;
   unsigned leases_ = 0;
   std::map<std::string, Wish> unanswered_;
   std::map<std::string, Promise> promises_;
 };
 
-TEST(SequencerSimulation, ChainsLeasesAndPromisesHoldWhateverTheLogDoes) {
+void simulate(bool onDisk, std::uint64_t seeds, std::uint64_t seedsLong) {
   const bool longRun = std::getenv("COUNTERFOIL_TEST_LONG") != nullptr;
   const char* only = std::getenv("COUNTERFOIL_SEED");
   const std::uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
-  const std::uint64_t count = only != nullptr ? 1 : longRun ? 2'000 : 60;
+  const std::uint64_t count = only != nullptr ? 1 : longRun ? seedsLong : seeds;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed) + " (repeat with COUNTERFOIL_SEED)");
-    Simulation simulation(seed);
+    Simulation simulation(seed, onDisk);
     for (unsigned round = 0; round < 40; ++round) {
       simulation.round();
       if (round % 5 == 4) simulation.check();
-      if (HasFatalFailure()) return;
+      if (testing::Test::HasFailure()) return;
     }
   }
 }
+
+TEST(SequencerSimulation, ChainsLeasesAndPromisesHoldWhateverTheLogDoes) { simulate(false, 30, 2'000); }
+
+TEST(SequencerSimulation, ChainsLeasesAndPromisesHoldOnADiskThatFailsAndLosesPower) { simulate(true, 8, 500); }
 
 }  // namespace
 }  // namespace counterfoil::test
