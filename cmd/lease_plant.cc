@@ -46,7 +46,8 @@ int plant(const CommonOptions& common, const PlantOptions& options) {
     crypto::wipe(out.data(), out.size());
   } else {
     print(value);
-    note(common, "planted as lease " + leaseId + ", seq " + std::to_string(answer.receipt->seq.value) + "; the value above is shown this once");
+    note(common,
+         "planted as lease " + leaseId + ", seq " + std::to_string(answer.receipt->seq.value) + "; the value above is shown this once");
   }
   crypto::wipe(value.data(), value.size());
   return 0;

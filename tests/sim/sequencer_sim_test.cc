@@ -1,5 +1,5 @@
-// Seeded simulation over the real sequencer: clients that repeat what failed, a log that rejects, forgets, half-lands and duplicates, clocks
-// that move, crashes with and without snapshots. After every round the log is read back by the checkers of world.h.
+// Seeded simulation over the real sequencer: clients that repeat what failed, a log that rejects, forgets, half-lands and duplicates,
+// clocks that move, crashes with and without snapshots. After every round the log is read back by the checkers of world.h.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -109,14 +109,16 @@ class Simulation {
       Command create = Command::make(CommandKind::workspaceCreate);
       create.id = freshId();
       create.body.setText(create.arena, Field::workspaceId, id);
-      node_->submit(kSystemWorkspace, std::move(create), [](const write::Answer*, const Fault* fault) { ASSERT_EQ(fault, nullptr) << fault->what(); });
+      node_->submit(kSystemWorkspace, std::move(create),
+                    [](const write::Answer*, const Fault* fault) { ASSERT_EQ(fault, nullptr) << fault->what(); });
       settle();
     }
     for (std::uint64_t number = 1; number <= 2; ++number) {
       Command policy = Command::make(CommandKind::policySet);
       policy.id = freshId();
       policy.body.setText(policy.arena, Field::document, kPolicy);
-      node_->submit({number}, std::move(policy), [](const write::Answer*, const Fault* fault) { ASSERT_EQ(fault, nullptr) << fault->what(); });
+      node_->submit({number}, std::move(policy),
+                    [](const write::Answer*, const Fault* fault) { ASSERT_EQ(fault, nullptr) << fault->what(); });
     }
     settle();
   }
@@ -185,11 +187,24 @@ class Simulation {
         wish.secret = pick(2) == 0;
         if (pick(3) == 0 && leases_ > 1) wish.parent = "lease-" + std::to_string(pick(leases_));
         break;
-      case 3: wish.kind = CommandKind::leaseIssue; wish.lease = "lease-" + std::to_string(pick(leases_ + 1)); break;
+      case 3:
+        wish.kind = CommandKind::leaseIssue;
+        wish.lease = "lease-" + std::to_string(pick(leases_ + 1));
+        break;
       case 4:
-      case 5: wish.kind = CommandKind::leaseConsume; wish.lease = "lease-" + std::to_string(pick(leases_ + 1)); break;
-      case 6: wish.kind = CommandKind::leaseRenew; wish.lease = "lease-" + std::to_string(pick(leases_ + 1)); wish.ttl = 1 + pick(600); break;
-      default: wish.kind = pick(3) == 0 ? CommandKind::revokeAll : CommandKind::leaseRevoke; wish.lease = "lease-" + std::to_string(pick(leases_ + 1)); break;
+      case 5:
+        wish.kind = CommandKind::leaseConsume;
+        wish.lease = "lease-" + std::to_string(pick(leases_ + 1));
+        break;
+      case 6:
+        wish.kind = CommandKind::leaseRenew;
+        wish.lease = "lease-" + std::to_string(pick(leases_ + 1));
+        wish.ttl = 1 + pick(600);
+        break;
+      default:
+        wish.kind = pick(3) == 0 ? CommandKind::revokeAll : CommandKind::leaseRevoke;
+        wish.lease = "lease-" + std::to_string(pick(leases_ + 1));
+        break;
     }
     submit(wish);
   }
@@ -311,9 +326,13 @@ void simulate(bool onDisk, std::uint64_t seeds, std::uint64_t seedsLong) {
   }
 }
 
-TEST(SequencerSimulation, ChainsLeasesAndPromisesHoldWhateverTheLogDoes) { simulate(false, 30, 2'000); }
+TEST(SequencerSimulation, ChainsLeasesAndPromisesHoldWhateverTheLogDoes) {
+  simulate(false, 30, 2'000);
+}
 
-TEST(SequencerSimulation, ChainsLeasesAndPromisesHoldOnADiskThatFailsAndLosesPower) { simulate(true, 8, 500); }
+TEST(SequencerSimulation, ChainsLeasesAndPromisesHoldOnADiskThatFailsAndLosesPower) {
+  simulate(true, 8, 500);
+}
 
 }  // namespace
 }  // namespace counterfoil::test

@@ -32,7 +32,8 @@ class Stage {
 // A cluster in memory: appends that are refused, forgotten, half landed, late or doubled.
 class MemoryStage final : public Stage {
  public:
-  explicit MemoryStage(Timestamp now) : partitions_(std::make_shared<log::MemoryPartitions>(log::LedgerFacts{"ledger", "sim.example", now})) {}
+  explicit MemoryStage(Timestamp now)
+      : partitions_(std::make_shared<log::MemoryPartitions>(log::LedgerFacts{"ledger", "sim.example", now})) {}
   log::EventLog& open() override {
     log::WriterIdentity identity;
     identity.incarnation = ++incarnation_;
@@ -77,9 +78,15 @@ class DiskStage final : public Stage {
   void disturb(std::mt19937_64& chance) override {
     disk_.failOnly("-wal");
     switch (chance() % 3) {
-      case 0: disk_.fail(DiskOperation::write, 1 + chance() % 8, SQLITE_FULL, chance() % 2 == 0); break;
-      case 1: disk_.fail(DiskOperation::sync, 1 + chance() % 3, SQLITE_IOERR_FSYNC, false, chance() % 2 == 0); break;
-      default: disk_.fail(DiskOperation::write, 1 + chance() % 8, SQLITE_IOERR_WRITE, false, chance() % 2 == 0); break;
+      case 0:
+        disk_.fail(DiskOperation::write, 1 + chance() % 8, SQLITE_FULL, chance() % 2 == 0);
+        break;
+      case 1:
+        disk_.fail(DiskOperation::sync, 1 + chance() % 3, SQLITE_IOERR_FSYNC, false, chance() % 2 == 0);
+        break;
+      default:
+        disk_.fail(DiskOperation::write, 1 + chance() % 8, SQLITE_IOERR_WRITE, false, chance() % 2 == 0);
+        break;
     }
   }
   void heal() override { disk_.heal(); }

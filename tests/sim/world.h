@@ -34,7 +34,8 @@ struct Promise {
 class Node {
  public:
   // `snapshot` may be empty.
-  Node(log::EventLog& eventLog, keys::KeyProvider& provider, const Clock& clock, crypto::RandomSource& random, const std::filesystem::path& snapshot)
+  Node(log::EventLog& eventLog, keys::KeyProvider& provider, const Clock& clock, crypto::RandomSource& random,
+       const std::filesystem::path& snapshot)
       : random_(random), snapshot_(snapshot), ring_(provider, random) {
     state_ = std::make_unique<write::PartitionState>(ring_, known_, 100'000);
     if (!snapshot_.empty()) {

@@ -14,7 +14,9 @@ Request requestOf(std::uint64_t workspace, Kind kind = Kind::runStarted, std::si
   return request;
 }
 
-bool push(Intake& intake, Request request, std::int64_t now = 1) { return intake.push(request, {now}); }
+bool push(Intake& intake, Request request, std::int64_t now = 1) {
+  return intake.push(request, {now});
+}
 
 TEST(Intake, TakesOneOfEachWorkspaceInTurn) {
   Intake intake(100'000);
