@@ -16,7 +16,6 @@ class LogSource final : public VerifySource {
   LogSource(log::EventLog& eventLog, keys::KeyRing* ring);
   // Throws what PartitionReader::next throws.
   bool next(VerifyItem& item) override;
-  std::uint64_t position() const { return reader_->state().next.value; }
 
  private:
   void openContent(VerifyItem& item);

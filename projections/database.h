@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "ledger/core/outcome.h"
-#include "ledger/crypto/digest.h"
+#include "ledger/core/ids.h"
 
 namespace counterfoil {
 

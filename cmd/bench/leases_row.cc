@@ -78,8 +78,7 @@ std::vector<Result> leases(const BenchOptions& options) {
   const std::filesystem::path kept = scratch.folder() / "snapshot.kept";
   std::filesystem::copy_file(scratch.snapshot(), kept);
   scratch.reopen();
-  Mix mix(MixKind::full, 1, options.workspaces, kOutstanding);
-  scratch.fill(mix, kTail, kOutstanding);
+  scratch.fill([&] { return issuedLease(dice, options.workspaces, number++, 86'400); }, kTail, kOutstanding);
   scratch.close();
   const double snapshotBytes = static_cast<double>(std::filesystem::file_size(kept));
   std::filesystem::rename(kept, scratch.snapshot());

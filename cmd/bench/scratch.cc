@@ -53,7 +53,7 @@ class Outstanding {
 }  // namespace
 
 ScratchFolder::ScratchFolder(const std::filesystem::path& parent) {
-  std::string name = (parent / "counterfoil-bench-").string() + std::string(6, static_cast<char>(0x58));
+  std::string name = (parent / "counterfoil-bench-").string() + std::string(6, 'X');
   if (::mkdtemp(name.data()) == nullptr) {
     throw Fault(ErrorCode::unreadableInput, "cannot make a scratch folder in " + parent.string(), "name another one with --dir", "--dir");
   }

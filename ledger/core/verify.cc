@@ -43,7 +43,7 @@ class Verifier {
       case VerifyItem::Content::erased: ++workspace.erased; return;
       case VerifyItem::Content::notChecked: ++workspace.notChecked; return;
       case VerifyItem::Content::damaged:
-        problem(item, "the content does not open under its key: it was changed", toHex(item.leaf.bytes), "");
+        problem(item, "the content does not open: it was changed, or the key at hand is not the one it was sealed with", toHex(item.leaf.bytes), "");
         return;
       case VerifyItem::Content::present: break;
     }

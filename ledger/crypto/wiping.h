@@ -11,7 +11,7 @@
 
 namespace counterfoil::crypto {
 
-// Overwrites in a way the compiler may not drop (OPENSSL_cleanse).
+// Overwrites in a way the compiler may not drop (explicit_bzero).
 void wipe(void* data, std::size_t size) noexcept;
 
 // Overwrites about `bytes` of the calling thread's stack below the caller's frame; parsers leave decoded secrets there.

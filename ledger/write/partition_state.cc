@@ -75,10 +75,13 @@ std::optional<EntryId> PartitionState::applyRecord(const log::ValidRecord& recor
   WorkspaceState& state = workspace(record.workspace);
   switch (keys::openRecord(*ring_.workspace(record.workspace), record.seq, record.leaf, record.value, opened_)) {
     case keys::OpenOutcome::withheld:
-      state.applyWithheld(record.seq, record.leaf);
-      return std::nullopt;
+      // A reader may pass over what it cannot open. The writer may not: it would decide without knowing, and make new keys for a workspace
+      // that has some.
+      throw Fault(ErrorCode::keyMissing,
+                  "the key-encryption key of workspace number " + std::to_string(record.workspace.value) + " is not in the keys folder",
+                  "restore the keys folder from its backup; nothing was changed");
     case keys::OpenOutcome::damaged:
-      damaged(record, "a record does not open: its content was changed");
+      damaged(record, "a record does not open: it was changed, or the key in the keys folder is another than the one it was sealed with");
     case keys::OpenOutcome::opened:
       break;
   }

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ledger/crypto/digest.h"
+#include "ledger/core/ids.h"
 
 namespace counterfoil::views {
 

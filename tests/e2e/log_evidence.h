@@ -5,15 +5,56 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "ledger/core/encoding.h"
+#include "ledger/core/verify.h"
 #include "ledger/crypto/random.h"
 #include "ledger/keys/file_key_provider.h"
+#include "ledger/keys/key_ring.h"
+#include "ledger/keys/record_cipher.h"
 #include "ledger/log/embedded_log.h"
-#include "tests/sim/world.h"
 
 namespace counterfoil::test {
+
+// Every entry of a log with a key ring of its own. A record that does not open, for whatever reason, counts as damaged.
+class LogReading final : public VerifySource {
+ public:
+  LogReading(const std::filesystem::path& logFolder, const std::filesystem::path& keys)
+      : provider_(keys, random_),
+        ring_(provider_, random_),
+        log_(log::EmbeddedLog::openReadOnly(logFolder)),
+        reader_(log_->read(PartitionId{0}, log::FoldState{})) {}
+
+  bool next(VerifyItem& item) override {
+    while (reader_->next(record_)) {
+      if (record_.kind == log::RecordKind::keys && !keys::openKeysRecord(*ring_.workspace(record_.workspace), record_.value)) {
+        throw std::runtime_error("a record of keys is damaged");
+      }
+      if (record_.kind != log::RecordKind::entry) continue;
+      const auto outcome = keys::openRecord(*ring_.workspace(record_.workspace), record_.seq, record_.leaf, record_.value, opened_);
+      item.workspace = record_.workspace;
+      item.seq = record_.seq;
+      item.previous = record_.previous;
+      item.leaf = record_.leaf;
+      item.content = outcome == keys::OpenOutcome::opened ? VerifyItem::Content::present : VerifyItem::Content::damaged;
+      item.bytes = opened_.entry;
+      return true;
+    }
+    return false;
+  }
+
+ private:
+  crypto::SystemRandom random_;
+  keys::FileKeyProvider provider_;
+  keys::KeyRing ring_;
+  std::unique_ptr<log::EmbeddedLog> log_;
+  std::unique_ptr<log::PartitionReader> reader_;
+  log::ValidRecord record_;
+  keys::OpenedRecord opened_;
+};
 
 struct LogEvidence {
   struct Place {
@@ -35,8 +76,8 @@ struct LogEvidence {
 // Hands the verifier what the log gives, and keeps ids and leaves on the way.
 class EvidenceSource final : public VerifySource {
  public:
-  EvidenceSource(log::EventLog& eventLog, keys::KeyProvider& provider, crypto::RandomSource& random, LogEvidence& evidence)
-      : reading_(eventLog, provider, random), evidence_(evidence) {}
+  EvidenceSource(const std::filesystem::path& logFolder, const std::filesystem::path& keys, LogEvidence& evidence)
+      : reading_(logFolder, keys), evidence_(evidence) {}
   bool next(VerifyItem& item) override {
     if (!reading_.next(item)) return false;
     if (item.content != VerifyItem::Content::present) return true;
@@ -51,7 +92,7 @@ class EvidenceSource final : public VerifySource {
   }
 
  private:
-  Reading reading_;
+  LogReading reading_;
   Arena arena_;
   LogEvidence& evidence_;
 };
@@ -59,10 +100,7 @@ class EvidenceSource final : public VerifySource {
 // Verifies the whole log, strictly, with the keys at hand.
 inline LogEvidence readEvidence(const std::filesystem::path& logFolder, const std::filesystem::path& keys) {
   LogEvidence evidence;
-  crypto::SystemRandom random;
-  keys::FileKeyProvider provider(keys, random);
-  const auto eventLog = log::EmbeddedLog::openReadOnly(logFolder);
-  EvidenceSource source(*eventLog, provider, random, evidence);
+  EvidenceSource source(logFolder, keys, evidence);
   evidence.report = verify(source, Strictness::strict, nullptr);
   return evidence;
 }

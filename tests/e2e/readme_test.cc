@@ -99,7 +99,8 @@ bool isIn(char byte, std::string_view set) {
   return std::isdigit(static_cast<unsigned char>(byte)) != 0 || set.find(byte) != std::string_view::npos;
 }
 
-// `text` without what differs from run to run: times, hashes and fingerprints become one word each, the scratch folder the one shown.
+// `text` without what differs from run to run: times, hashes, fingerprints and the user become one word each,
+// the scratch folder the one shown.
 std::string comparable(std::string text, const std::string& folder) {
   for (std::size_t at = text.find(folder); at != std::string::npos; at = text.find(folder, at))
     text.replace(at, folder.size(), kShownFolder);
@@ -128,6 +129,14 @@ std::string comparable(std::string text, const std::string& folder) {
       at = end;
       continue;
     }
+    if (rest.starts_with("operator:")) {
+      for (end = at + 9; end < text.size() && std::isspace(static_cast<unsigned char>(text[end])) == 0; ++end) continue;
+      result += "operator:you";
+      at = end;
+      continue;
+    }
+    // Editors take blanks off the ends of lines.
+    if (text[at] == '\n') result.erase(result.find_last_not_of(" \t") + 1);
     result += text[at++];
   }
   return result;
@@ -139,6 +148,7 @@ TEST(Readme, TheComparisonForgivesOnlyWhatDiffers) {
   EXPECT_EQ(comparable("in /tmp/a1/var", "/tmp/a1"), "in /home/you/tour/var");
   EXPECT_EQ(comparable("[redacted:known-secret:fp2:1:AbC_-0]", "/x"), "[redacted:known-secret:FINGERPRINT]");
   EXPECT_EQ(comparable("uses 1 of 3, seq 4", "/x"), "uses 1 of 3, seq 4");
+  EXPECT_EQ(comparable("5\toperator:root\trenewed\t \n", "/x"), "5\toperator:you\trenewed\n");
 }
 
 TEST(Readme, TheTourWorksAsShown) {

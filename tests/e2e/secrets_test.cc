@@ -118,7 +118,11 @@ std::vector<std::string> factsOfEveryKind(Ids& ids, Canaries& canaries) {
   return facts;
 }
 
+// Views too: they are not encrypted.
 void expectCleanFiles(const LedgerFolder& ledger, const Canaries& canaries) {
+  const Result rebuilt = ledger.run({"rebuild"});
+  EXPECT_EQ(rebuilt.status, 0) << rebuilt;
+  EXPECT_EQ(canaries.findIn(rebuilt.out + rebuilt.error), "");
   std::size_t files = 0;
   for (const std::filesystem::path& top : {ledger.data(), ledger.keys()}) {
     for (const auto& item : std::filesystem::recursive_directory_iterator(top)) {
@@ -127,15 +131,12 @@ void expectCleanFiles(const LedgerFolder& ledger, const Canaries& canaries) {
       EXPECT_EQ(canaries.findIn(readBytes(item.path())), "") << item.path();
     }
   }
-  EXPECT_GE(files, 5U) << "configuration, log, snapshot and keys";
+  EXPECT_GE(files, 6U) << "configuration, log, snapshot, keys and views";
 }
 
 // What the entries hold once their encryption is taken away: personal values are commitments, secrets fingerprints.
 void expectCleanEntries(const LedgerFolder& ledger, const Canaries& canaries) {
-  crypto::SystemRandom random;
-  keys::FileKeyProvider provider(ledger.keys(), random);
-  const auto eventLog = log::EmbeddedLog::openReadOnly(ledger.data() / "log");
-  Reading reading(*eventLog, provider, random);
+  LogReading reading(ledger.data() / "log", ledger.keys());
   VerifyItem item;
   while (reading.next(item)) {
     ASSERT_EQ(item.content, VerifyItem::Content::present);
@@ -195,6 +196,9 @@ TEST(Secrets, InFactsOfAKilledProcessStayNowhere) {
   while (process.out.find("\"receipt\"") == std::string::npos) ASSERT_TRUE(process.pump(kProcessTimeoutMs)) << process.error;
   process.signal(SIGKILL);
   EXPECT_EQ(process.finish(), 128 + SIGKILL);
+  for (const auto& item : std::filesystem::recursive_directory_iterator(ledger.data())) {
+    if (item.is_regular_file()) EXPECT_EQ(canaries.findIn(readBytes(item.path())), "") << "as the killed process left it: " << item.path();
+  }
   expectCleanOutput({0, process.out, process.error}, canaries);
   expectCleanFiles(ledger, canaries);
   expectCleanEntries(ledger, canaries);

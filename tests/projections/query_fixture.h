@@ -75,13 +75,7 @@ class QueryDesk : public Desk {
     file->commit();
     // DEV
     Database dev = Database::open(viewFile());
-    if (!dev.ask("SELECT 1 FROM sqlite_schema WHERE name = 'entry_state'"))
-      dev.execute("CREATE INDEX entry_state ON entry(state) WHERE state IS NOT NULL");
-    dev.execute(
-        "CREATE TABLE IF NOT EXISTS entry_block(number INTEGER PRIMARY KEY, earliest TIME NOT NULL, latest TIME NOT NULL); DELETE FROM "
-        "entry_block;"
-        "INSERT INTO entry_block SELECT seq / 2048, min(t), max(t) FROM (SELECT seq, occurred_at AS t FROM entry UNION ALL SELECT "
-        "granted_seq, valid_from FROM lease) WHERE t IS NOT NULL GROUP BY 1;");
+    if (!dev.ask("SELECT 1 FROM sqlite_schema WHERE name = 'entry_state'")) dev.execute("CREATE INDEX entry_state ON entry(state) WHERE state IS NOT NULL");
     // DEV
   }
   std::filesystem::path views() const { return folder_.path() / "views"; }

@@ -203,6 +203,22 @@ TEST_F(LedgerTest, ALogOlderThanTheSnapshotIsRefused) {
   ledger_.reset();
 }
 
+TEST_F(LedgerTest, AMissingKeyStopsTheWriterInsteadOfMakingAnother) {
+  ledger_->execute("alpha", request("one", 60));
+  ledger_->stop();
+  ledger_.reset();
+  log_.reset();
+  provider_.destroyVersion({1}, 1);
+  try {
+    open();
+    FAIL() << "started without the key of a workspace";
+  } catch (const Fault& fault) {
+    EXPECT_EQ(fault.code(), ErrorCode::keyMissing);
+  }
+  EXPECT_EQ(provider_.currentVersion({1}), 0U) << "no new key in the place of the missing one";
+  ledger_.reset();
+}
+
 TEST_F(LedgerTest, UnknownWorkspacesAreRefused) {
   try {
     ledger_->execute("beta", request("one", 60));
