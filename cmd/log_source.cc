@@ -28,7 +28,8 @@ void LogSource::openContent(VerifyItem& item) {
   item.content = VerifyItem::Content::notChecked;
   if (ring_ == nullptr) return;
   try {
-    switch (keys::openRecord(*ring_->workspace(record_.workspace), record_.seq, record_.leaf, record_.value, opened_)) {
+    switch (keys::openRecord(*ring_->workspace(record_.workspace), record_.seq, record_.leaf, record_.value, opened_,
+                             keys::LeafCheck::callerHashes)) {
       case keys::OpenOutcome::opened:
         item.content = VerifyItem::Content::present;
         item.bytes = opened_.entry;

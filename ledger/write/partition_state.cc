@@ -73,7 +73,8 @@ std::optional<EntryId> PartitionState::applyRecord(const log::ValidRecord& recor
   }
   if (record.kind != log::RecordKind::entry) return std::nullopt;
   WorkspaceState& state = workspace(record.workspace);
-  switch (keys::openRecord(*ring_.workspace(record.workspace), record.seq, record.leaf, record.value, opened_)) {
+  switch (keys::openRecord(*ring_.workspace(record.workspace), record.seq, record.leaf, record.value, opened_,
+                           keys::LeafCheck::callerHashes)) {
     case keys::OpenOutcome::withheld:
       // A reader may pass over what it cannot open. The writer may not: it would decide without knowing, and make new keys for a workspace
       // that has some.

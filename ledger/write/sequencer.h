@@ -107,6 +107,7 @@ class Sequencer {
   bool answerRepeat(Batch& batch, Request& request, Timestamp now);
   void createWorkspace(Batch& batch, Request& request, Timestamp now);
   void finishCreations(Batch& batch, Timestamp now);
+  void beginChain(Batch& batch, const std::string& id, WorkspaceNumber number, Timestamp now);
   void recordJump(Batch& batch, Timestamp now);
   void recordOverloads(Batch& batch, Timestamp now);
   // Chains and applies the events of one request; the first one's answer. All or, by Fault, none.
@@ -127,7 +128,6 @@ class Sequencer {
   std::size_t outstanding_ = 0;
   std::int64_t retryAt_ = 0;       // monotonic
   std::set<WorkspaceNumber> attention_;  // workspaces in which something may be owed or due
-  std::size_t creationsSeen_ = 0;  // workspaces known to have their seq 0
   bool unfinished_ = true;         // after start and recovery: look again
   std::function<void(const std::string&, WorkspaceNumber)> created_;
 

@@ -284,28 +284,28 @@ void Sequencer::createWorkspace(Batch& batch, Request& request, Timestamp now) {
   std::vector<RedactedEvent> events;
   events.push_back(std::move(event));
   Answer answer = record(batch, system, std::move(events), now, true);
-  finishCreations(batch, now);
+  beginChain(batch, id, {number}, now);
   answer.workspaceNumber = number;
   batch.waiting.push_back({std::move(request.done), std::move(answer), entryId, true});
 }
 
 void Sequencer::finishCreations(Batch& batch, Timestamp now) {
-  // A number that was allocated but whose chain has no seq 0 yet: creation is two entries, and a crash may have come between them.
-  const WorkspaceState& system = state_.workspace(kSystemWorkspace);
-  if (creationsSeen_ == system.allocated().size() && !unfinished_) return;
-  for (const auto& [id, number] : system.allocated()) {
-    WorkspaceState& workspace = state_.workspace({number});
-    if (workspace.head().size() != 0) continue;
-    RedactedEvent event = RedactedEvent::ofLedger(Kind::workspaceCreated, derivedId(EntryId{}, id, 1));
-    event.body().setText(event.arena(), Field::workspaceId, id);
-    event.body().setNumber(Field::number, number);
-    std::vector<RedactedEvent> events;
-    events.push_back(std::move(event));
-    record(batch, workspace, std::move(events), now, false);
-    batch.created.emplace_back(id, workspace.number());
-  }
-  creationsSeen_ = system.allocated().size();
+  // Creation is two entries, and a crash may have come between them: numbers that were allocated but whose chain has no seq 0 yet.
+  if (!unfinished_) return;
   unfinished_ = false;
+  for (const auto& [id, number] : state_.workspace(kSystemWorkspace).allocated()) {
+    if (state_.workspace({number}).head().size() == 0) beginChain(batch, id, {number}, now);
+  }
+}
+
+void Sequencer::beginChain(Batch& batch, const std::string& id, WorkspaceNumber number, Timestamp now) {
+  RedactedEvent event = RedactedEvent::ofLedger(Kind::workspaceCreated, derivedId(EntryId{}, id, 1));
+  event.body().setText(event.arena(), Field::workspaceId, id);
+  event.body().setNumber(Field::number, number.value);
+  std::vector<RedactedEvent> events;
+  events.push_back(std::move(event));
+  record(batch, state_.workspace(number), std::move(events), now, false);
+  batch.created.emplace_back(id, number);
 }
 
 }  // namespace counterfoil::write

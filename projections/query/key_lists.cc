@@ -3,9 +3,12 @@
 #include <algorithm>
 
 #include "ledger/core/check.h"
+#include "projections/views/view_schema.h"
 
 namespace counterfoil::query {
 namespace {
+
+constexpr Key kBlockEntries = views::kBlockEntries;
 
 bool before(Order order, Key left, Key right) {
   return order == Order::ascending ? left < right : left > right;

@@ -97,7 +97,6 @@ class UnionKeys final : public KeyList {
 };
 
 // Keys whose block may hold something of [earliest, latest] (table entry_block): no more than a hint, but one that skips.
-inline constexpr Key kBlockEntries = 2'048;
 class BlockKeys final : public KeyList {
  public:
   BlockKeys(ViewConnection& view, std::int64_t earliest, std::int64_t latest, Order order, Budget& budget);

@@ -190,15 +190,17 @@ class LeaseReader {
     if (!row_->isNull(kUpstreamAttempts)) member(object, "upstreamAttempts", row_->number(kUpstreamAttempts));
   }
   void writeValues(JsonObject& object, std::string_view name, const std::string& table) {
-    LentStatement values =
-        view_.statement("SELECT text FROM " + table + " JOIN name ON name.id = value WHERE seq = ?1 AND granted = 1 ORDER BY text");
+    LentStatement values = view_.statement("SELECT value FROM " + table + " WHERE seq = ?1 AND granted = 1");
     values->bindNumber(1, grantedSeq_);
+    std::vector<std::string> texts;
+    while (values->step()) texts.push_back(view_.name(values->number(0)));
+    std::sort(texts.begin(), texts.end());
     std::string list = "[";
-    while (values->step()) {
+    for (const std::string& text : texts) {
       if (list.size() > 1) list += ',';
-      appendJsonString(values->text(0), list);
+      appendJsonString(text, list);
     }
-    if (list.size() > 1) object.raw(name, list + "]");
+    if (!texts.empty()) object.raw(name, list + "]");
   }
 
   ViewConnection& view_;

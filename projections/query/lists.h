@@ -34,7 +34,7 @@ std::string listTable(ViewConnection& view, ListKind list, const Filters& filter
 // {"entries","withheld","kinds":{...},"leases":{...},"denials":{...},"redactions","seq","digest","asOf"}
 std::string stats(ViewConnection& view);
 
-// The list of keys of one filter over entries: entries whose `column` holds the name `text`. nullptr: no entry can have it.
+// Keys of the entries whose text matches, and of those that `table` (seq, value) gives the value; nullptr: no entry has it.
 std::unique_ptr<KeyList> fullTextKeys(ViewConnection& view, const Filters& filters, Budget& budget);
 std::unique_ptr<KeyList> valueKeys(ViewConnection& view, const char* table, const char* index, const char* where, std::string_view value,
                                    Order order, Budget& budget);

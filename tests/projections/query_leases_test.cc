@@ -107,7 +107,7 @@ void expectSame(const std::map<std::string, Folded>& found, const std::map<std::
 class QueryLeases : public testing::Test {
  protected:
   void SetUp() override {
-    leases_ = play(desk_, 11, 900);
+    leases_ = play(desk_, 11, 1'300);
     desk_.project();
     ASSERT_GT(leases_, 100U);
   }

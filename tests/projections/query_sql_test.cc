@@ -52,9 +52,9 @@ QueryDesk* QuerySql::desk_ = nullptr;
 
 TEST_F(QuerySql, AnswersWithColumnsRowsAndWhereTheyStand) {
   const auto answer =
-      run("SELECT count(*) AS n, 'a\"b' AS text, NULL AS nothing, 1.5 AS half, x'00ff' AS bytes, 1772000000000000000 AS big FROM entries");
+      run("SELECT count(*) AS n, 'a\"b' AS text, NULL AS none, 1.5 AS half, x'00ff' AS bytes, 1772000000000000000 AS big FROM entries");
   const auto json = boost::json::parse(answer.json()).as_object();
-  EXPECT_EQ(json.at("columns"), (boost::json::array{"n", "text", "nothing", "half", "bytes", "big"}));
+  EXPECT_EQ(json.at("columns"), (boost::json::array{"n", "text", "none", "half", "bytes", "big"}));
   const auto& row = json.at("rows").as_array().at(0).as_array();
   EXPECT_EQ(row.at(0).to_number<std::size_t>(), desk_->size());
   EXPECT_EQ(row.at(1).as_string(), "a\"b");
@@ -195,10 +195,13 @@ TEST_F(QuerySql, DangerousFunctionsAreRefused) {
 }
 
 TEST_F(QuerySql, ValuesStaySmall) {
-  for (const char* sql : {"SELECT printf('%1000000d', 1)", "SELECT printf('%.*c', 100000000, 'x')", "SELECT format('%2147483647d', 1)",
-                          "SELECT group_concat(s, '') FROM (SELECT printf('%200000d', seq) AS s FROM entry)",
+  // SQLite's printf() gives NULL for what would be too large, everything else stops the query.
+  for (const char* sql : {"SELECT printf('%1000000d', 1)", "SELECT printf('%.*c', 100000000, 'x')", "SELECT format('%2147483647d', 1)"}) {
+    EXPECT_EQ(run(sql).rows[0][0], "null") << sql;
+  }
+  for (const char* sql : {"SELECT group_concat(s, '') FROM (SELECT printf('%200000d', seq) AS s FROM entry)",
                           "SELECT replace(printf('%10000d', 0), ' ', printf('%1000d', 0))", "SELECT hex(printf('%200000d', 1))"}) {
-    EXPECT_EQ(wrong(sql).substr(0, 22), "string or blob too big") << sql;
+    EXPECT_EQ(wrong(sql), "string or blob too big") << sql;
   }
   std::string doubled = "'" + std::string(1'000, 'x') + "'";
   std::string with = "WITH t0 AS (SELECT " + doubled + " AS s)";
