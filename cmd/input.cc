@@ -1,5 +1,8 @@
 #include "cmd/input.h"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -54,7 +57,8 @@ crypto::SecretBytes readSecret() {
   return crypto::SecretBytes(text);
 }
 
-void forEachLine(const std::string& path, std::size_t bytesMax, const std::function<bool(std::optional<std::string_view>)>& line) {
+void forEachLine(const std::string& path, std::size_t bytesMax, const std::function<bool(std::optional<std::string_view>)>& line,
+                 const std::function<void()>& idle) {
   const File file = openInput(path);
   crypto::WipingVector buffer(256 * 1024);
   crypto::WipingVector pending;
@@ -67,8 +71,14 @@ void forEachLine(const std::string& path, std::size_t bytesMax, const std::funct
     return go;
   };
   for (;;) {
-    const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get());
-    if (count == 0) break;
+    pollfd input{::fileno(file.get()), POLLIN, 0};
+    if (idle && ::poll(&input, 1, 0) == 0) idle();
+    // Not fread: it would wait until the whole buffer is full.
+    const ssize_t got = ::read(input.fd, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Fault(ErrorCode::unreadableInput, "cannot read " + path, "check that it is a file");
+    if (got == 0) break;
+    const auto count = static_cast<std::size_t>(got);
     for (std::size_t at = 0; at < count;) {
       const auto* newline = static_cast<const std::uint8_t*>(std::memchr(buffer.data() + at, '\n', count - at));
       const std::size_t end = newline == nullptr ? count : static_cast<std::size_t>(newline - buffer.data());
@@ -81,7 +91,6 @@ void forEachLine(const std::string& path, std::size_t bytesMax, const std::funct
       if (newline != nullptr && !finish()) return;
     }
   }
-  if (std::ferror(file.get()) != 0) throw Fault(ErrorCode::unreadableInput, "cannot read " + path, "check that it is a file");
   if (!pending.empty() || overlong) finish();
 }
 

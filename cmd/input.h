@@ -19,8 +19,10 @@ crypto::SecretBytes readAll(const std::string& path, std::size_t bytesMax);
 crypto::SecretBytes readSecret();
 
 // Calls `line` for each line of a file or of standard input, without its newline; stops when it returns false. Lines longer than
-// `bytesMax` are given as nullopt. Wipes its buffers.
-void forEachLine(const std::string& path, std::size_t bytesMax, const std::function<bool(std::optional<std::string_view>)>& line);
+// `bytesMax` are given as nullopt. Lines are given as they arrive; `idle`, if any, is called each time before it waits for more. Wipes its
+// buffers.
+void forEachLine(const std::string& path, std::size_t bytesMax, const std::function<bool(std::optional<std::string_view>)>& line,
+                 const std::function<void()>& idle = nullptr);
 
 // "agent:fixer" into a principal. Throws Fault(invalidValue) naming `flag`.
 PrincipalValue parsePrincipal(std::string_view text, const char* flag);

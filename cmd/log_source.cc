@@ -2,8 +2,8 @@
 
 namespace counterfoil::cmd {
 
-LogSource::LogSource(log::EventLog& eventLog, keys::KeyRing* ring)
-    : ring_(ring), reader_(eventLog.read(PartitionId{0}, log::FoldState{})) {}
+LogSource::LogSource(log::EventLog& eventLog, keys::KeyRing* ring, keys::KeyProvider* provider)
+    : ring_(ring), provider_(provider), reader_(eventLog.read(PartitionId{0}, log::FoldState{})) {}
 
 bool LogSource::next(VerifyItem& item) {
   while (reader_->next(record_)) {
@@ -35,6 +35,8 @@ void LogSource::openContent(VerifyItem& item) {
         item.bytes = opened_.entry;
         return;
       case keys::OpenOutcome::withheld:
+        // Names a key that no record ever brought, though what would unwrap it is here: the record was changed.
+        if (provider_ != nullptr && provider_->currentVersion(record_.workspace) != 0) item.content = VerifyItem::Content::damaged;
         return;
       case keys::OpenOutcome::damaged:
         item.content = VerifyItem::Content::damaged;

@@ -12,8 +12,9 @@ namespace counterfoil::cmd {
 
 class LogSource final : public VerifySource {
  public:
-  // `ring` null: content is not checked. Both must outlive the source.
-  LogSource(log::EventLog& eventLog, keys::KeyRing* ring);
+  // `ring` null: content is not checked. With `provider`, what no key opens though its workspace's key-encryption key is at hand is
+  // damaged; without, it is not checked. All must outlive the source.
+  LogSource(log::EventLog& eventLog, keys::KeyRing* ring, keys::KeyProvider* provider = nullptr);
   // Throws what PartitionReader::next throws.
   bool next(VerifyItem& item) override;
 
@@ -21,6 +22,7 @@ class LogSource final : public VerifySource {
   void openContent(VerifyItem& item);
 
   keys::KeyRing* ring_;
+  keys::KeyProvider* provider_;
   std::unique_ptr<log::PartitionReader> reader_;
   log::ValidRecord record_;
   keys::OpenedRecord opened_;

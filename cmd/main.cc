@@ -1,4 +1,5 @@
 // The one program. Parses the command line, runs one verb, turns what it throws into one clear error and an exit status.
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <iostream>
@@ -19,6 +20,14 @@ void addCommonFlags(CLI::App& verb, CommonOptions& common, bool workspaceNeeded)
 }
 
 namespace {
+
+// The parser quotes what was typed, and that may be a secret in the wrong place: only its sentences without values are passed on.
+Fault usageFault(const CLI::ParseError& error) {
+  const char* hint = "run it with --help";
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) return Fault(ErrorCode::usage, error.what(), hint);
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) return Fault(ErrorCode::usage, "an argument was not expected here", hint);
+  return Fault(ErrorCode::usage, "an argument has a value that it cannot have, or none", hint);
+}
 
 int run(int argc, char** argv) {
   CLI::App app{"Counterfoil: the audit and lease ledger that keeps the stub of every credential lease, and never the credential."};
@@ -46,7 +55,9 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::ParseError& error) {
-    app.exit(error);
+    const bool json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+    program.common.json = program.common.json || json;
+    printFault(usageFault(error), program.common);
     return factsOf(ErrorCode::usage).exitStatus;
   }
   try {

@@ -55,7 +55,13 @@ keys::KeyRing& Session::keyRing() {
 }
 
 void Session::close() {
-  if (ledger_) ledger_->stop();
+  if (!ledger_) return;
+  try {
+    ledger_->stop();
+  } catch (const Fault& fault) {
+    // Everything answered is durable by now; an answer must not be lost to a snapshot.
+    note(common_, "the snapshot was not written (" + fault.detail() + "): the next start reads more of the log");
+  }
 }
 
 std::string Session::operatorName() {

@@ -47,8 +47,13 @@ class Appender {
     while (pending_.size() > kOutstandingMax) print();
   }
 
-  int finish() {
+  // Answers everything that was read so far.
+  void answerAll() {
     while (!pending_.empty()) print();
+  }
+
+  int finish() {
+    answerAll();
     if (!common_.json) note(common_, grouped(recorded_) + " recorded, " + grouped(printed_ - recorded_) + " refused");
     return recorded_ == printed_ ? 0 : 2;
   }
@@ -79,11 +84,14 @@ int append(const CommonOptions& common, const std::string& path) {
                 "`counterfoil workspace list` shows them; `workspace create` makes one");
   }
   Appender appender(common, session);
-  forEachLine(path, limits::kJsonLineBytesMax, [&](std::optional<std::string_view> text) {
-    if (text && text->find_first_not_of(" \t\r") == std::string_view::npos) return true;
-    appender.line(text);
-    return true;
-  });
+  forEachLine(
+      path, limits::kJsonLineBytesMax,
+      [&](std::optional<std::string_view> text) {
+        if (text && text->find_first_not_of(" \t\r") == std::string_view::npos) return true;
+        appender.line(text);
+        return true;
+      },
+      [&] { appender.answerAll(); });  // who waits for an answer before sending more must get it
   const int status = appender.finish();
   session.close();
   return status;

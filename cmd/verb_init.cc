@@ -58,8 +58,9 @@ int init(const CommonOptions& common, const InitOptions& options) {
   const std::filesystem::path clean = full.has_filename() ? full : full.parent_path();
   const std::filesystem::path keys =
       options.keys.empty() ? std::filesystem::path(clean.string() + ".keys") : std::filesystem::absolute(options.keys).lexically_normal();
-  const std::string inside = (clean / "").string();
-  if (keys == clean || (keys / "").string().starts_with(inside)) {
+  // Symbolic links resolved: the same place may have another name.
+  const std::string inside = (std::filesystem::weakly_canonical(clean) / "").string();
+  if ((std::filesystem::weakly_canonical(keys) / "").string().starts_with(inside)) {
     throw Fault(ErrorCode::invalidValue, "the keys folder lies inside the data folder",
                 "keep keys beside the data: a copy of the data must not be enough to read it", "--keys");
   }

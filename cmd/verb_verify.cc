@@ -18,7 +18,7 @@ int verifyData(const CommonOptions& common, const VerifyOptions& options) {
   keys::KeyRing* ring = keysAtHand ? &session.keyRing() : nullptr;
   VerifyOutcome outcome;
   try {
-    LogSource source(session.log(), ring);
+    LogSource source(session.log(), ring, &session.provider());
     Progress progress(common, "verify", 0);
     outcome.report = verify(source, Strictness::lenient, [&](std::uint64_t entries) { progress.update(entries); });
   } catch (const Fault& fault) {

@@ -79,8 +79,9 @@ std::optional<EntryId> PartitionState::applyRecord(const log::ValidRecord& recor
       // A reader may pass over what it cannot open. The writer may not: it would decide without knowing, and make new keys for a workspace
       // that has some.
       throw Fault(ErrorCode::keyMissing,
-                  "the key-encryption key of workspace number " + std::to_string(record.workspace.value) + " is not in the keys folder",
-                  "restore the keys folder from its backup; nothing was changed");
+                  "no key at hand opens the records of workspace number " + std::to_string(record.workspace.value) +
+                      ": its key-encryption key is not in the keys folder",
+                  "restore the keys folder from its backup (if it is whole, `counterfoil verify` says what was changed); nothing was written");
     case keys::OpenOutcome::damaged:
       damaged(record, "a record does not open: it was changed, or the key in the keys folder is another than the one it was sealed with");
     case keys::OpenOutcome::opened:
