@@ -26,13 +26,13 @@ constexpr ColumnFilter kColumns[] = {
     {Match::sandbox, "sandbox", "entry_sandbox"},
     {Match::lease, "lease", "entry_lease"},
     {Match::bundle, "bundle", "entry_bundle"},
-    {Match::state, "state", "entry_state"},
+    {Match::state, "state", nullptr},  // an index of it is used if the view has one
 };
 
 std::unique_ptr<KeyList> columnKeys(ViewConnection& view, const char* column, const char* index, std::int64_t name, Order order,
                                     Budget& budget) {
-  LentStatement statement =
-      view.statement("SELECT seq FROM entry INDEXED BY " + std::string(index) + " WHERE " + column + " = ?2" + keyBound("seq", order));
+  const std::string indexed = index == nullptr ? std::string() : " INDEXED BY " + std::string(index);
+  LentStatement statement = view.statement("SELECT seq FROM entry" + indexed + " WHERE " + column + " = ?2" + keyBound("seq", order));
   statement->bindNumber(2, name);
   return std::make_unique<StatementKeys>(std::move(statement), order, budget);
 }

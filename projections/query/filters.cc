@@ -131,6 +131,9 @@ void setOne(ListKind list, Filters& filters, const std::string& name, const std:
   }
 }
 
+// A letter first: a command line takes what begins with a dash for a flag.
+const std::string kCursorStart = "c";
+
 // What a cursor vouches for: the question, and where the answer stands.
 std::array<std::uint8_t, 12> digestOf(ListKind list, const Filters& filters, const Cursor& cursor) {
   std::vector<std::uint8_t> bytes;
@@ -274,14 +277,15 @@ std::string encodeCursor(ListKind list, const Filters& filters, const Cursor& cu
   writer.integer(cursor.key);
   writer.integer(cursor.pinned);
   writer.text(cursor.name);
-  return toBase64Url(bytes);
+  return kCursorStart + toBase64Url(bytes);
 }
 
 Cursor decodeCursor(ListKind list, const Filters& filters) {
   const Fault bad(ErrorCode::badCursor, "the cursor is not one of this list with these filters",
                   "page on with the same filters and order, and the `next` of the page before; or leave `after` out to start again",
                   "after");
-  const auto bytes = fromBase64Url(filters.after);
+  if (!filters.after.starts_with(kCursorStart)) throw bad;
+  const auto bytes = fromBase64Url(std::string_view(filters.after).substr(kCursorStart.size()));
   if (!bytes) throw bad;
   ByteReader reader(*bytes);
   std::array<std::uint8_t, 12> digest{};

@@ -63,7 +63,7 @@ class RandomDay {
 
   void add() {
     Known known;
-    Common common;
+    EntryCommon common;
     known.actor = pick({"a0", "a1", "a2", "a3"});
     if (!dice_.oneIn(4)) known.run = pick({"r0", "r1", "r2", "r3"});
     if (!dice_.oneIn(3)) known.host = pick({"h0", "h1"});

@@ -20,7 +20,7 @@ namespace counterfoil::test {
 inline constexpr WorkspaceNumber kQueryWorkspace{7};
 
 // What an entry of any kind is made of besides the fields of its kind.
-struct Common {
+struct EntryCommon {
   PrincipalKind actorKind = PrincipalKind::agent;
   std::string actor = {};
   std::string run = {};
@@ -33,7 +33,7 @@ class QueryDesk : public Desk {
  public:
   explicit QueryDesk(bool withPolicy = true) : Desk(withPolicy, kQueryWorkspace) {}
 
-  void event(Kind kind, const Common& common, const std::function<void(Arena&, StructValue& body)>& fill) {
+  void event(Kind kind, const EntryCommon& common, const std::function<void(Arena&, StructValue& body)>& fill) {
     RedactedEvent event = RedactedEvent::ofLedger(kind, freshId());
     Arena& arena = event.arena();
     event.common().at(Field::actor) = {};
@@ -48,7 +48,7 @@ class QueryDesk : public Desk {
     fill(arena, event.body());
     record(std::move(event));
   }
-  void used(const Common& common, const std::vector<std::string>& resources, std::string_view operation = "GET") {
+  void used(const EntryCommon& common, const std::vector<std::string>& resources, std::string_view operation = "GET") {
     event(Kind::toolInvoked, common, [&](Arena& arena, StructValue& body) {
       body.setText(arena, Field::tool, "git");
       body.setText(arena, Field::operation, operation);
@@ -73,10 +73,6 @@ class QueryDesk : public Desk {
       }
     }
     file->commit();
-    // DEV
-    Database dev = Database::open(viewFile());
-    if (!dev.ask("SELECT 1 FROM sqlite_schema WHERE name = 'entry_state'")) dev.execute("CREATE INDEX entry_state ON entry(state) WHERE state IS NOT NULL");
-    // DEV
   }
   std::filesystem::path views() const { return folder_.path() / "views"; }
   std::filesystem::path viewFile() const { return views::viewPath(views(), kQueryWorkspace); }
