@@ -497,7 +497,13 @@ ViewStatus ViewRunner::status(WorkspaceNumber workspace) {
         Database database = Database::openReadOnly(path, options_.files.vfs);
         board_.introduce(workspace, readPosition(database).position);
       } catch (const Fault& fault) {
-        board_.fail(workspace, fault, false);
+        // A worker of follow() may be making this very file; if it is broken instead, the worker finds that out with its next entry.
+        bool following = false;
+        {
+          const std::lock_guard guard(mutex_);
+          following = thread_.joinable();
+        }
+        if (!following) board_.fail(workspace, fault, false);
       }
       state = board_.get(workspace);
     }

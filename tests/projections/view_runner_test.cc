@@ -418,7 +418,7 @@ TEST_F(ViewRunning, FollowingKeepsUpAndARebuildRunsBeside) {
   EXPECT_TRUE(made->waitFor(kOne, Sequence{9}, 20'000));
   made->requestRebuild(kOne);
   samples(10);
-  EXPECT_TRUE(made->waitFor(kTwo, Sequence{19}, 20'000));
+  EXPECT_TRUE(made->waitFor(kTwo, Sequence{19}, 20'000)) << (made->status(kTwo).fault ? made->status(kTwo).fault->what() : "too late");
   EXPECT_TRUE(made->waitFor(kOne, Sequence{19}, 20'000));
   EXPECT_FALSE(made->waitFor(kOne, Sequence{20}, 0));
   made->stop();
