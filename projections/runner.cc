@@ -275,8 +275,7 @@ void ViewRunner::checkLengths() {
     for (const WorkspaceNumber workspace : filesPresent()) {
       if (board_.get(workspace)) continue;
       try {
-        Database database = Database::openReadOnly(viewPath(options_.files.folder, workspace), options_.files.vfs);
-        board_.introduce(workspace, readPosition(database).position);
+        if (const auto position = peek(workspace)) board_.introduce(workspace, *position);
       } catch (const Fault& fault) {
         board_.fail(workspace, fault, false);
       }
@@ -487,25 +486,29 @@ void ViewRunner::followLoop() {
 
 // ---- asking ----
 
+// A view nobody here has opened yet. nullopt: there is none, or it is just being made.
+std::optional<ViewPosition> ViewRunner::peek(WorkspaceNumber workspace) const {
+  const fs::path path = viewPath(options_.files.folder, workspace);
+  if (!fs::exists(path)) return std::nullopt;
+  Database database = Database::openReadOnly(path, options_.files.vfs);
+  if (!database.ask("SELECT 1 FROM sqlite_schema LIMIT 1")) return std::nullopt;
+  return readPosition(database).position;
+}
+
 ViewStatus ViewRunner::status(WorkspaceNumber workspace) {
   auto state = board_.get(workspace);
   ViewStatus status;
   if (!state) {
-    const fs::path path = viewPath(options_.files.folder, workspace);
-    if (fs::exists(path)) {
-      try {
-        Database database = Database::openReadOnly(path, options_.files.vfs);
-        board_.introduce(workspace, readPosition(database).position);
-      } catch (const Fault& fault) {
-        // A worker of follow() may be making this very file; if it is broken instead, the worker finds that out with its next entry.
-        bool following = false;
-        {
-          const std::lock_guard guard(mutex_);
-          following = thread_.joinable();
-        }
-        if (!following) board_.fail(workspace, fault, false);
-      }
+    try {
+      if (const auto position = peek(workspace)) board_.introduce(workspace, *position);
       state = board_.get(workspace);
+    } catch (const Fault& fault) {
+      // Only told, not kept: whether the view stands still is for the one who writes it to find out.
+      state = board_.get(workspace);
+      if (!state && fault.code() != ErrorCode::notReady) {
+        status.known = true;
+        status.fault = fault;
+      }
     }
   }
   if (state) {

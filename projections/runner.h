@@ -99,6 +99,7 @@ class ViewRunner {
   void followLoop();
   bool followRound(std::set<WorkspaceNumber>& attempted);
   std::vector<WorkspaceNumber> filesPresent() const;
+  std::optional<ViewPosition> peek(WorkspaceNumber workspace) const;
 
   log::EventLog& log_;
   keys::KeyRing& ring_;

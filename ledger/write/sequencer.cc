@@ -45,13 +45,14 @@ Sequencer::~Sequencer() {
 }
 
 void Sequencer::submit(Request request) {
+  std::optional<Fault> refusal;
   {
     const std::lock_guard lock(mutex_);
-    if (status_.fault) {
-      const Fault fault = *status_.fault;
-      request.done(nullptr, &fault);
-      return;
-    }
+    refusal = status_.fault;
+  }
+  if (refusal) {
+    request.done(nullptr, &*refusal);
+    return;
   }
   if (!intake_.push(request, clock_.wall())) {
     const Fault fault(ErrorCode::intakeFull, "too much is waiting to be recorded", "ask again with the same id after a short pause");

@@ -58,6 +58,18 @@ TEST_F(ViewRunning, BatchesRestartsAndARebuildGiveOneDigest) {
   EXPECT_EQ(digest(kThree), before);
 }
 
+// More names, leases and rows than are kept in memory between batches.
+TEST_F(ViewRunning, WhatMemoryForgetsIsReadAgain) {
+  const auto made = runner();
+  for (int batch = 0; batch < 4; ++batch) {
+    ledger.addTraffic(kOne, 1'501);
+    ledger.append();
+    made->catchUp();
+  }
+  EXPECT_TRUE(made->troubled().empty());
+  expectAllFresh();
+}
+
 TEST_F(ViewRunning, FilesAreForTheirOwnerAloneAndTaggedAsACache) {
   samples(1);
   runner()->catchUp();

@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "projections/runner.h"
 #include "projections/views/view_check.h"
@@ -41,7 +45,10 @@ class Simulation {
 
   void round() {
     const unsigned requests = pick(6);
-    for (unsigned index = 0; index < requests; ++index) client();
+    for (unsigned index = 0; index < requests; ++index) {
+      takeAnswers();
+      client();
+    }
     if (pick(4) == 0) stage_->disturb(chance_);
     const unsigned steps = 1 + pick(4);
     for (unsigned index = 0; index < steps; ++index) {
@@ -60,7 +67,10 @@ class Simulation {
       node_->sequencer().step();
       stage_->deliver(chance_, true);
       if (node_->sequencer().status().fault) clock_.advance(2 * kNanosecondsPerSecond);
-      if (node_->sequencer().idle() && stage_->quiet() && !node_->sequencer().status().fault) return;
+      if (node_->sequencer().idle() && stage_->quiet() && !node_->sequencer().status().fault) {
+        takeAnswers();
+        return;
+      }
       node_->sequencer().waitForWork(kNanosecondsPerMillisecond);
     }
     FAIL() << "the sequencer does not come to rest";
@@ -167,7 +177,7 @@ class Simulation {
 
   void client() {
     if (!unanswered_.empty() && pick(3) == 0) {
-      submit(unanswered_.begin()->second);
+      submit(Wish(unanswered_.begin()->second));
       return;
     }
     Wish wish;
@@ -209,23 +219,43 @@ class Simulation {
     submit(wish);
   }
 
+  // One answer as it arrived.
+  struct Told {
+    std::string id;
+    std::optional<ErrorCode> error;
+    std::optional<Promise> promise;
+  };
+
   void submit(const Wish& wish) {
     const std::string id = toUuid(wish.id);
     unanswered_[id] = wish;
     node_->submit(wish.workspace, commandOf(wish), [this, id](const write::Answer* answer, const Fault* fault) {
-      if (fault != nullptr) {
-        // Only what may have been recorded, or may be later, is repeated.
-        if (factsOf(fault->code()).exitStatus != 3) unanswered_.erase(id);
-        return;
+      Told told{id, fault != nullptr ? std::optional(fault->code()) : std::nullopt, std::nullopt};
+      if (answer != nullptr && answer->receipt) {
+        told.promise = Promise{answer->receipt->number, answer->receipt->seq, answer->receipt->leafHash};
       }
-      unanswered_.erase(id);
-      if (!answer->receipt) return;
-      const Promise promise{answer->receipt->number, answer->receipt->seq, answer->receipt->leafHash};
-      const auto [place, added] = promises_.emplace(id, promise);
-      if (!added) {
-        EXPECT_EQ(place->second.seq, promise.seq) << "a repeat got another answer";
-      }
+      const std::lock_guard lock(toldMutex_);
+      told_.push_back(std::move(told));
     });
+  }
+
+  // Answers come on the log's thread; here they reach the client.
+  void takeAnswers() {
+    std::vector<Told> answers;
+    {
+      const std::lock_guard lock(toldMutex_);
+      answers.swap(told_);
+    }
+    for (const Told& told : answers) {
+      // Only what may have been recorded, or may be later, is repeated.
+      if (told.error && factsOf(*told.error).exitStatus == 3) continue;
+      unanswered_.erase(told.id);
+      if (!told.promise) continue;
+      const auto [place, added] = promises_.emplace(told.id, *told.promise);
+      if (!added) {
+        EXPECT_EQ(place->second.seq, told.promise->seq) << "a repeat got another answer";
+      }
+    }
   }
 
   void repeatUnanswered() {
@@ -308,6 +338,8 @@ class Simulation {
   unsigned leases_ = 0;
   std::map<std::string, Wish> unanswered_;
   std::map<std::string, Promise> promises_;
+  std::mutex toldMutex_;
+  std::vector<Told> told_;  // guarded by toldMutex_
 };
 
 void simulate(bool onDisk, std::uint64_t seeds, std::uint64_t seedsLong) {
