@@ -233,6 +233,21 @@ void Ledger::appendOwn(WorkspaceNumber workspace, RedactedEvent event, Completio
   submit(std::move(request));
 }
 
+void Ledger::appendOwn(WorkspaceNumber workspace, Event event, Completion done) {
+  try {
+    if (event.id == EntryId{}) event.id = freshId();
+    Request request;
+    request.workspace = workspace;
+    request.kind = RequestKind::ledgerEvent;
+    request.event.emplace(deskOf(workspace).redactor.redact(std::move(event)));
+    request.bytes = sizeOf(request.event->redaction());
+    request.done = done;
+    submit(std::move(request));
+  } catch (const Fault& fault) {
+    done(nullptr, &fault);
+  }
+}
+
 Answer Ledger::execute(std::string_view workspaceId, Command command) {
   Waiter waiter;
   execute(workspaceId, std::move(command), waiter.completion());

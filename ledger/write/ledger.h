@@ -52,6 +52,8 @@ class Ledger {
   void appendImported(std::string_view workspaceId, Event fact, Completion done);
   // The ledger's own event (import.finished, audit.*, ledger.*), made of values that are not a caller's.
   void appendOwn(WorkspaceNumber workspace, RedactedEvent event, Completion done);
+  // The same with a caller's values in it (who read what), which are redacted like a fact's. An absent id is made here.
+  void appendOwn(WorkspaceNumber workspace, Event event, Completion done);
 
   // The same, waiting for the answer; throws the Fault.
   Answer execute(std::string_view workspaceId, Command command);

@@ -1,0 +1,61 @@
+// Waiting in coroutines for what happens on other threads: answers of the ledger, blocking work.
+#pragma once
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "ledger/core/outcome.h"
+#include "ledger/write/answer.h"
+
+namespace counterfoil::server {
+
+namespace asio = boost::asio;
+
+// Calls `submit` with a Completion and gives its answer on the coroutine's executor; throws its Fault. The completion may come from any
+// thread, also before `submit` returns.
+template <class Submit>
+asio::awaitable<write::Answer> recorded(Submit submit) {
+  struct Outcome {
+    std::optional<write::Answer> answer;
+    std::optional<Fault> fault;
+  };
+  auto outcome = std::make_shared<Outcome>();
+  const auto executor = co_await asio::this_coro::executor;
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(
+      [&submit, outcome, executor](auto handler) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        submit([outcome, executor, shared](const write::Answer* answer, const Fault* fault) {
+          if (answer != nullptr) {
+            outcome->answer = *answer;
+          } else {
+            outcome->fault = *fault;
+          }
+          asio::post(executor, [shared] { (*shared)(); });
+        });
+      },
+      asio::use_awaitable);
+  if (outcome->fault) throw Fault(*outcome->fault);
+  co_return std::move(*outcome->answer);
+}
+
+// Runs `work` on `pool` and gives what it returns, or throws what it throws, on the coroutine's executor. For SQLite and files: the
+// threads that serve connections never block.
+template <class Work>
+asio::awaitable<std::invoke_result_t<Work&>> onPool(asio::thread_pool& pool, Work work) {
+  using Result = std::invoke_result_t<Work&>;
+  co_return co_await asio::co_spawn(
+      pool, [](Work inner) -> asio::awaitable<Result> { co_return inner(); }(std::move(work)), asio::use_awaitable);
+}
+
+}  // namespace counterfoil::server

@@ -1,0 +1,38 @@
+// What Prometheus scrapes from the admin listener. No workspace, principal or token is ever a label.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace counterfoil::server {
+
+// Values that are read when scraped.
+struct Gauges {
+  double liveLeases = 0, owedTerminals = 0, intakeBytes = 0, viewLagEntries = 0, viewsTroubled = 0, openViews = 0, connections = 0,
+         streams = 0, ready = 0, clockPaused = 0;
+};
+
+// Thread safe.
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+  // Called on a scrape, on the admin listener's thread.
+  void onScrape(std::function<Gauges()> read);
+  void answered(std::string_view route, int status, double seconds);
+  void recorded(std::string_view outcome, double seconds);  // one command or fact: "granted", "denied", ...; from request to durable
+  void refused(std::string_view code);                      // an error of the table
+  void tokenChecked(bool cached);
+  void streamEvicted();
+  // Text exposition format 0.0.4.
+  std::string scrape();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace counterfoil::server

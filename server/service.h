@@ -1,0 +1,42 @@
+// What the routes work with: one running ledger and everything around it. Made by cmd/verb_serve.cc; all of it outlives the server.
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+#include <filesystem>
+#include <string>
+
+#include "ledger/core/clock.h"
+#include "ledger/crypto/random.h"
+#include "ledger/write/ledger.h"
+#include "projections/runner.h"
+#include "server/auth/authenticator.h"
+#include "server/auth/token_keys.h"
+
+namespace counterfoil::server {
+
+class AccessRecorder;  // auth/access_recorder.h: access.* entries
+class AuditRecorder;   // audit_recorder.h: audit.* entries
+class Metrics;         // metrics.h
+class RateLimits;      // rate_limits.h
+class StreamHub;       // stream_hub.h: who waits for new entries of a workspace
+class ViewReaders;     // view_readers.h
+
+struct Service {
+  write::Ledger& ledger;
+  log::EventLog& eventLog;
+  views::ViewRunner& views;
+  ViewReaders& readers;
+  StreamHub& streams;
+  Authenticator& authenticator;
+  TokenKeys& tokenKeys;
+  AccessRecorder& access;
+  AuditRecorder& audit;
+  RateLimits& limits;
+  Metrics& metrics;
+  const Clock& clock;
+  crypto::RandomSource& random;
+  asio::thread_pool& blocking;  // for SQLite, files and everything that waits
+  std::string origin;
+};
+
+}  // namespace counterfoil::server
