@@ -29,6 +29,15 @@ constexpr Known kKnown[] = {
     {"idempotency_entries", "1000000", "Requests remembered for repeats", true},
     {"snapshot_every_entries", "2000000", "Entries between snapshots of the writer's state", true},
     {"view_workers", "2", "Threads that fold entries into views", true},
+    {"listen", "127.0.0.1:8780", "Address of the API", false},
+    {"admin_listen", "127.0.0.1:8781", "Address of health and metrics; none to have none", false},
+    {"tls_cert", "", "PEM certificate chain: the API speaks TLS 1.3 with it", false},
+    {"tls_key", "", "PEM key of the certificate, readable by its owner alone", false},
+    {"tls_client_ca", "", "PEM authorities of client certificates that tokens are bound to", false},
+    {"server_threads", "2", "Threads that serve connections", true},
+    {"connections_max", "20000", "Connections open at once", true},
+    {"workspace_entries_per_second", "20000", "Entries a second that one workspace may record", true},
+    {"principal_entries_per_second", "10000", "Entries a second that one caller may record in a workspace", true},
 };
 
 std::map<std::string, std::string> readFile(const std::filesystem::path& path) {
@@ -114,6 +123,18 @@ Config readConfig(const CommonOptions& common) {
   config.intakeBytes = numberOf(settings["intake_bytes"]);
   config.idempotencyEntries = numberOf(settings["idempotency_entries"]);
   config.snapshotEveryEntries = numberOf(settings["snapshot_every_entries"]);
+  config.listen = settings["listen"].value;
+  config.adminListen = settings["admin_listen"].value == "none" ? std::string() : settings["admin_listen"].value;
+  const auto fileOf = [&](const char* name) -> std::string {
+    return settings[name].value.empty() ? std::string() : (config.data / settings[name].value).lexically_normal().string();
+  };
+  config.certificate = fileOf("tls_cert");
+  config.certificateKey = fileOf("tls_key");
+  config.clientAuthorities = fileOf("tls_client_ca");
+  config.serverThreads = static_cast<unsigned>(std::clamp<std::uint64_t>(numberOf(settings["server_threads"]), 1, 256));
+  config.connectionsMax = numberOf(settings["connections_max"]);
+  config.workspacePerSecond = numberOf(settings["workspace_entries_per_second"]);
+  config.principalPerSecond = numberOf(settings["principal_entries_per_second"]);
   config.viewWorkers = static_cast<unsigned>(std::clamp<std::uint64_t>(numberOf(settings["view_workers"]), 1, 64));
   return config;
 }

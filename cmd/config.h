@@ -26,10 +26,19 @@ struct Config {
   std::uint64_t snapshotEveryEntries = 0;
   std::uint64_t idempotencyEntries = 0;
   unsigned viewWorkers = 0;
+  // serve
+  std::string listen, adminListen;                             // adminListen empty: none
+  std::string certificate, certificateKey, clientAuthorities;  // paths; empty: none. Relative ones start at the data folder
+  unsigned serverThreads = 0;
+  std::uint64_t connectionsMax = 0;
+  std::uint64_t workspacePerSecond = 0;
+  std::uint64_t principalPerSecond = 0;
   std::vector<Setting> settings;
 
   std::filesystem::path logFolder() const { return data / "log"; }
   std::filesystem::path viewsFolder() const { return data / "views"; }
+  std::filesystem::path tokenSocket() const { return data / "token.sock"; }
+  std::filesystem::path serverFile() const { return data / "server.json"; }
   std::filesystem::path snapshotFile() const { return data / "snapshots" / "partition-0.snapshot"; }
 };
 

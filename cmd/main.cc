@@ -50,6 +50,8 @@ int run(int argc, char** argv) {
   addBench(app, program);
   addDoctor(app, program);
   addConfig(app, program);
+  addServe(app, program);
+  addToken(app, program);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {

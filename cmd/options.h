@@ -40,5 +40,7 @@ void addDemo(CLI::App& app, Program& program);
 void addBench(CLI::App& app, Program& program);
 void addDoctor(CLI::App& app, Program& program);
 void addConfig(CLI::App& app, Program& program);
+void addServe(CLI::App& app, Program& program);
+void addToken(CLI::App& app, Program& program);
 
 }  // namespace counterfoil::cmd

@@ -5,6 +5,7 @@
 #include "ledger/core/json.h"
 #include "ledger/core/limits.h"
 #include "ledger/core/policy.h"
+#include "ledger/core/policy_trial.h"
 
 namespace counterfoil::cmd {
 namespace {
@@ -60,32 +61,9 @@ int test(const CommonOptions& common, const PolicyOptions& options) {
   const crypto::SecretBytes body = readAll(options.request, limits::kJsonBodyBytesMax);
   const Policy policy = Policy::parse(document.text());
   const Command command = parseCommand(CommandKind::leaseRequest, body.text());
-  const StructValue& asked = command.body;
-  const auto texts = [](std::span<const std::string_view> views) { return std::vector<std::string>(views.begin(), views.end()); };
-  const std::vector<std::string> scope = texts(asked.texts(Field::scope));
-  const std::vector<std::string> resources = texts(asked.texts(Field::resources));
-  const StructValue grantee = asked.structure(Field::grantee);
-  PolicyRequest request;
-  request.credential = asked.table->find(Field::credential)->enumeration->texts[asked.number(Field::credential)];
-  request.granteeKind = grantee.table->find(Field::kind)->enumeration->texts[grantee.number(Field::kind)];
-  request.granteeId = grantee.text(Field::id);
-  request.host = command.common.text(Field::host);
-  request.scope = scope;
-  request.resources = resources;
-  request.ttlSeconds = static_cast<std::int64_t>(asked.number(Field::ttlSeconds));
-  if (asked.number(Field::maxUses) != 0) request.maxUses = asked.number(Field::maxUses);
-  request.renewableForSeconds = static_cast<std::int64_t>(asked.number(Field::renewableForSeconds));
-  request.approvalPresent = !asked.text(Field::approval).empty();
-  const PolicyDecision decision = evaluate(policy, request);
+  const PolicyDecision decision = tryPolicy(policy, command);
   if (common.json) {
-    std::string out;
-    JsonObject object(out);
-    object.text("outcome", decision.allowed ? "granted" : "denied");
-    if (!decision.allowed) object.text("reasonCode", textOf(decision.reason));
-    if (!decision.rule.empty()) object.text("rule", decision.rule);
-    object.text("explanation", decision.explanation);
-    object.end();
-    print(out);
+    print(decisionJson(decision));
   } else {
     print(decision.allowed ? "would be granted" : "would be denied: " + std::string(textOf(decision.reason)));
     print(visible(decision.explanation));

@@ -1,5 +1,5 @@
-// The record of readings: audit.queried, audit.exported, subject.resolved (EVENTS: the ledger's own). Folded per reader and filter and
-// minute; durable before the answer leaves.
+// The record of readings: audit.queried, subject.resolved (EVENTS: the ledger's own). Folded per reader and filter and minute; durable
+// before the answer leaves.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -20,22 +20,33 @@ namespace asio = boost::asio;
 struct Reading {
   WorkspaceNumber workspace;
   std::string workspaceId;
-  std::string filter;  // what was asked, as text; scanned for secrets on its way, persons in it are the recorder's to pseudonymise
+  // What was asked, as text. On its way it is searched for secrets and cut to the length of its field; persons in it, written as
+  // `human:id`, become pseudonyms, or `human:unknown` if the workspace knows no such person.
+  std::string filter;
   std::uint64_t rows = 0;
 };
 
 // Thread safe.
 class AuditRecorder {
  public:
+  // Both outlive the recorder.
   AuditRecorder(write::Ledger& ledger, const Clock& clock);
   ~AuditRecorder();
   // Returns when the entry is durable, at once if the same caller asked the same within the last minute (counted, and recorded with the
-  // next one). Throws the ledger's faults: then nothing may be answered.
+  // next one, or by flush()). Throws the ledger's faults: then nothing may be answered.
+  // The entry: who, filter, rows and count (sums since the last one), from and to (wall times of the first and the last reading in it).
   asio::awaitable<void> queried(const Caller& caller, Reading reading);
+  // subject.resolved, one entry each time: `rows` persons were named to the caller. Durable on return; throws likewise.
+  asio::awaitable<void> resolved(const Caller& caller, WorkspaceNumber workspace, std::string_view pseudonym, std::uint64_t rows);
+  // Records what was counted and whose minute is over, and forgets readings that were not repeated. Called every minute; `all`: what is
+  // counted whatever its minute, before the ledger stops. Never waits for the log; what it refuses stays counted.
+  void flush(bool all);
+  // Readings remembered, for tests of its bound.
+  std::size_t remembered() const;
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace counterfoil::server

@@ -14,7 +14,7 @@ struct RateLimitOptions {
   double workspaceBurst = 40'000;
   double principalPerSecond = 10'000;
   double principalBurst = 20'000;
-  double lookupsPerMinute = 30;        // secrets/lookup, a principal
+  double lookupsPerMinute = 30;  // secrets/lookup, a principal
 };
 
 // Thread safe.

@@ -37,6 +37,7 @@ struct Service {
   crypto::RandomSource& random;
   asio::thread_pool& blocking;  // for SQLite, files and everything that waits
   std::string origin;
+  std::string version;  // of the program
 };
 
 }  // namespace counterfoil::server

@@ -107,6 +107,7 @@ class WorkspaceState {
 
   // ---- what is due ----
   bool hasOwed() const { return !owed_.empty(); }
+  std::uint64_t owedLeases() const { return owed_.size(); }
   LeaseSlot nextOwed() const { return owed_.front(); }
   const OwedCause& causeOf(const Lease& lease) const { return causes_.at(lease.cause); }
   // Up to where the producer of a reported lease has told everything.

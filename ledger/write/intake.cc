@@ -60,6 +60,11 @@ bool Intake::empty() const {
   return urgent_.empty() && turn_.empty();
 }
 
+std::size_t Intake::bytes() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_;
+}
+
 std::vector<Overload> Intake::takeOverloads() {
   std::vector<Overload> result;
   const std::lock_guard lock(mutex_);

@@ -33,6 +33,8 @@ class Intake {
   // Urgent requests first, then one of each workspace in turn, up to `count` requests and `bytes`.
   std::vector<Request> take(std::size_t count, std::size_t bytes);
   bool empty() const;
+  // What the requests in it count for.
+  std::size_t bytes() const;
   // What was refused since the last call, once less than half of the room is in use; else nothing.
   std::vector<Overload> takeOverloads();
   // Called, without locks held, after every push.

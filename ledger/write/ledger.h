@@ -68,6 +68,8 @@ class Ledger {
   keys::KeyRing& keyRing() { return ring_; }
   const KnownSecrets& knownSecrets() const { return known_; }
   SequencerStatus status() const { return sequencer_->status(); }
+  // Requests that wait to be recorded.
+  std::size_t intakeBytes() const { return sequencer_->intakeBytes(); }
   // An operator vouches for the wall clock.
   void acceptClock();
   // Runs `visit` on the sequencer's thread between two batches, with the state as it is; for policy tests and listings.

@@ -82,6 +82,7 @@ void Sequencer::takeOver(std::vector<EntryId>* landed) {
   }
   state_.window().commitTo(state_.window().mark());
   unfinished_ = true;
+  count(state_.workspaces());
   if (!created_) return;
   for (const auto& [id, number] : state_.workspace(kSystemWorkspace).allocated()) {
     if (state_.workspace({number}).head().size() != 0) created_(id, {number});
@@ -150,6 +151,23 @@ void Sequencer::wake() {
 
 void Sequencer::acceptClock() {
   if (ledgerClock_) ledgerClock_->accept();
+}
+
+void Sequencer::count(const std::vector<WorkspaceNumber>& workspaces) {
+  std::int64_t live = 0;
+  std::int64_t owed = 0;
+  for (const WorkspaceNumber number : workspaces) {
+    const WorkspaceState* workspace = state_.findWorkspace(number);
+    const LeaseCounts now = workspace == nullptr ? LeaseCounts{} : LeaseCounts{workspace->liveLeases(), workspace->owedLeases()};
+    LeaseCounts& before = counted_[number];
+    live += static_cast<std::int64_t>(now.live) - static_cast<std::int64_t>(before.live);
+    owed += static_cast<std::int64_t>(now.owed) - static_cast<std::int64_t>(before.owed);
+    before = now;
+  }
+  if (live == 0 && owed == 0) return;
+  const std::lock_guard lock(mutex_);
+  status_.liveLeases += static_cast<std::uint64_t>(live);
+  status_.owedTerminals += static_cast<std::uint64_t>(owed);
 }
 
 SequencerStatus Sequencer::status() const {

@@ -14,6 +14,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "ledger/core/clock.h"
@@ -40,6 +41,7 @@ struct SequencerStatus {
   bool fatal = false;          // it will not try again
   bool clockPaused = false;
   std::uint64_t liveLeases = 0;
+  std::uint64_t owedTerminals = 0;  // leases whose end is decided and not yet recorded
 };
 
 class Sequencer {
@@ -68,6 +70,7 @@ class Sequencer {
   void wake();
   void acceptClock();
   SequencerStatus status() const;
+  std::size_t intakeBytes() const { return intake_.bytes(); }
   // The ledger's time as of the last batch, or the wall clock before that; for ids of callers that give none. Any thread.
   Timestamp approximateTime() const;
   PartitionState& state() { return state_; }
@@ -90,6 +93,11 @@ class Sequencer {
     BatchMark mark;
     std::vector<log::RecordHeader> headers;  // as far as this side knows them
     std::size_t bytes = 0;
+  };
+  // What the status has counted of a workspace.
+  struct LeaseCounts {
+    std::uint64_t live = 0;
+    std::uint64_t owed = 0;
   };
   struct Result {
     std::unique_ptr<Batch> batch;
@@ -114,6 +122,8 @@ class Sequencer {
   Answer record(Batch& batch, WorkspaceState& workspace, std::vector<RedactedEvent> events, Timestamp now, bool underWindow);
   void append(std::unique_ptr<Batch> batch);
   void failAll(const Fault& fault);
+  // Brings the counts of the status up to date with these workspaces, as they are now.
+  void count(const std::vector<WorkspaceNumber>& workspaces);
 
   log::EventLog& log_;
   PartitionId partition_;
@@ -126,9 +136,11 @@ class Sequencer {
   std::optional<LedgerClock> ledgerClock_;
   std::unique_ptr<log::PartitionWriter> writer_;
   std::size_t outstanding_ = 0;
-  std::int64_t retryAt_ = 0;       // monotonic
-  std::set<WorkspaceNumber> attention_;  // workspaces in which something may be owed or due
-  bool unfinished_ = true;         // after start and recovery: look again
+  std::int64_t retryAt_ = 0;              // monotonic
+  bool unfinished_ = true;                // after start and recovery: look again
+  std::set<WorkspaceNumber> attention_;   // workspaces in which something may be owed or due
+  std::vector<WorkspaceNumber> changed_;  // in the batch being built
+  std::unordered_map<WorkspaceNumber, LeaseCounts, WorkspaceNumberHash> counted_;
   std::function<void(const std::string&, WorkspaceNumber)> created_;
 
   mutable std::mutex mutex_;  // guards what follows

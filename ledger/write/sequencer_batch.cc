@@ -24,6 +24,8 @@ void Sequencer::buildBatch(Timestamp now) {
   addDue(*batch, now);
   for (Request& request : intake_.take(options_.batchRequestsMax, options_.batchBytesMax)) addRequest(*batch, std::move(request), now);
   batch->mark = state_.endBatch();
+  count(changed_);
+  changed_.clear();
   if (!batch->records.empty()) {
     append(std::move(batch));
     return;
@@ -67,6 +69,7 @@ Answer Sequencer::record(Batch& batch, WorkspaceState& workspace, std::vector<Re
   // Nothing has changed so far; from here on nothing may fail but for defects.
   state_.touch(workspace);
   attention_.insert(workspace.number());
+  if (changed_.empty() || changed_.back() != workspace.number()) changed_.push_back(workspace.number());
   Answer answer;
   for (std::size_t index = 0; index < entries.size(); ++index) {
     const Entry& entry = entries[index];

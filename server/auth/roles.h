@@ -15,11 +15,12 @@ enum class Role : std::uint8_t { owner, admin, member, reader, auditor, producer
 
 // What routes ask for.
 enum class Action : std::uint8_t {
-  open,             // no token needed
-  readRecord,       // entries, lists, views, streams, query
-  discloseRecord,   // the same with personal values; recorded
-  useLeases,        // request, issue, consume, renew
-  revoke,           // leases, bulk
+  open,            // no token needed
+  readRecord,      // entries, lists, views, streams, query
+  discloseRecord,  // the same with personal values; recorded
+  useLeases,       // request, issue, consume, renew
+  revokeLease,     // one, by its id
+  revoke,          // bulk: by run, host, principal, ...
   reportFacts,
   readProducer,     // a producer's own position
   decideApprovals,  // request and decide
@@ -27,15 +28,21 @@ enum class Action : std::uint8_t {
   readPolicy,
   lookUpSecrets,
   resolvePersons,
-  manageWorkspaces, // create, close
+  manageWorkspaces,  // create, close
   listWorkspaces,
-  readProofs,       // heads, proofs, verify
+  readProofs,  // heads, proofs, verify
   manageTokens,
 };
 
 std::string_view roleName(Role role);
 std::optional<Role> roleOf(std::string_view name);
 bool permits(Role role, Action action);
+
+// "human:alice" taken apart: a kind that may hold tokens (human, agent, service, operator) and an id of the record's form (EVENTS: class
+// id); nullopt for anything else. The result points into `subject`.
+std::optional<PrincipalValue> parseSubject(std::string_view subject);
+// A token's workspace: "*" or an id of the record's form.
+bool isTokenWorkspace(std::string_view workspace);
 
 // Who is asking, as proved by a token.
 struct Caller {
@@ -48,8 +55,12 @@ struct Caller {
   std::string tokenId;                              // jti
   Timestamp expiresAt;
   bool allWorkspaces() const { return workspace == "*"; }
-  // The role permits the action, in this workspace (empty: an action of no workspace, for tokens of all workspaces only).
+  // The role permits the action, in this workspace (empty: an action of no workspace, for tokens of all workspaces only). Says the same of
+  // a workspace of others and of one that does not exist. `_system` holds the record of the ledger itself: owners and admins read it,
+  // auditors its proofs; nobody reports or commands there.
   bool may(Action action, std::string_view workspaceId) const;
+  // Of tokens with this role and subject: an owner any; an admin those of lesser roles, and its own. `manageTokens` comes first.
+  bool mayManageTokensOf(Role ofRole, std::string_view ofSubject) const;
 };
 
 }  // namespace counterfoil::server

@@ -26,7 +26,7 @@ struct RequestHead {
   std::string requestId;              // a UUIDv7; goes back as X-Request-Id and into logs
   std::string traceparent;            // W3C Trace Context, if the caller sent a valid one
   std::string remoteAddress;
-  std::string peerCertificate;        // lower-case hex SHA-256 of the client's certificate (DER) if TLS verified one, else empty
+  std::string peerCertificate;  // lower-case hex SHA-256 of the client's certificate (DER) if TLS verified one, else empty
 
   // Empty if there is none. The first if there are several.
   std::string_view header(std::string_view lowerCaseName) const;

@@ -29,9 +29,10 @@ struct RouteDocs {
   std::string summary;
   std::string body;
   std::string mediaType = "application/json";
-  std::string answer;                  // a schema's name
-  std::vector<int> statuses = {200};   // beside the errors every route can give
-  std::vector<std::string> parameters; // names of query parameters (server/openapi.cc knows them)
+  std::string answer;                   // a schema's name
+  std::vector<int> statuses = {200};    // beside the errors every route can give
+  std::vector<std::string> parameters;  // names of query parameters (server/openapi.cc knows them)
+  std::string answerType = "application/json";
 };
 
 struct Route {

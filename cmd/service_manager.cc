@@ -1,0 +1,56 @@
+#include "cmd/service_manager.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+
+namespace counterfoil::cmd {
+namespace {
+
+constexpr int kFirstPassed = 3;
+
+long numberIn(const char* variable) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? 0 : std::strtol(text, nullptr, 10);
+}
+
+}  // namespace
+
+void notifyServiceManager(const std::string& state) {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  if (path == nullptr) return;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::size_t length = std::strlen(path);
+  if (length == 0 || length >= sizeof(address.sun_path)) return;
+  std::memcpy(address.sun_path, path, length);
+  if (address.sun_path[0] == '@') address.sun_path[0] = '\0';  // an abstract one
+  const int descriptor = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return;
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
+  static_cast<void>(::sendto(descriptor, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size));
+  ::close(descriptor);
+}
+
+std::optional<std::chrono::microseconds> watchdogInterval() {
+  const long microseconds = numberIn("WATCHDOG_USEC");
+  const long watched = numberIn("WATCHDOG_PID");
+  if (microseconds <= 0 || (watched != 0 && watched != static_cast<long>(::getpid()))) return std::nullopt;
+  return std::chrono::microseconds(microseconds / 2);
+}
+
+int passedSocket() {
+  const bool ours = numberIn("LISTEN_PID") == static_cast<long>(::getpid());
+  const long count = numberIn("LISTEN_FDS");
+  ::unsetenv("LISTEN_PID");
+  ::unsetenv("LISTEN_FDS");
+  if (!ours || count < 1) return -1;
+  ::fcntl(kFirstPassed, F_SETFD, FD_CLOEXEC);
+  return kFirstPassed;
+}
+
+}  // namespace counterfoil::cmd

@@ -1,0 +1,18 @@
+// What systemd and its like give a service: readiness, watchdog, a socket that listens already (sd_notify(3), sd_listen_fds(3)). Without
+// them every call does nothing.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+namespace counterfoil::cmd {
+
+// "READY=1", "STOPPING=1", "WATCHDOG=1", "RELOADING=1" to $NOTIFY_SOCKET.
+void notifyServiceManager(const std::string& state);
+// Half of $WATCHDOG_USEC, if this process is watched.
+std::optional<std::chrono::microseconds> watchdogInterval();
+// The first socket that was passed, or -1. The variables are taken out of the environment.
+int passedSocket();
+
+}  // namespace counterfoil::cmd

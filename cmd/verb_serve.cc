@@ -1,0 +1,190 @@
+// `serve`: the ledger behind HTTP until a signal ends it.
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+
+#include "cmd/json_log.h"
+#include "cmd/output.h"
+#include "cmd/service_manager.h"
+#include "cmd/session.h"
+#include "cmd/version.h"
+#include "ledger/core/json.h"
+#include "ledger/log/lock_file.h"
+#include "projections/runner.h"
+#include "server/audit_recorder.h"
+#include "server/auth/access_recorder.h"
+#include "server/auth/revocations.h"
+#include "server/metrics.h"
+#include "server/server.h"
+#include "server/stream_hub.h"
+#include "server/token_socket.h"
+#include "server/view_readers.h"
+
+namespace counterfoil::cmd {
+namespace {
+
+struct ServeOptions {
+  std::string listen, adminListen, certificate, key, clientAuthorities;
+  bool acceptClock = false;
+};
+
+constexpr rlim_t kDescriptorsWanted = 65'536;
+constexpr std::size_t kBlockingThreads = 4;
+constexpr std::size_t kOpenReadersMax = 1'024;
+constexpr std::chrono::seconds kLongestPause{1};
+
+// As many descriptors as the hard limit gives: each connection is one, each open view three.
+void raiseDescriptorLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::max(limit.rlim_cur, std::min(limit.rlim_max, kDescriptorsWanted));
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Taken by sigtimedwait() on the main thread; every other thread is started after this and has them blocked.
+sigset_t blockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// Where other verbs find the server. There while it serves.
+class ServerFile {
+ public:
+  ServerFile(std::filesystem::path path, const server::Server& running, const std::filesystem::path& tokenSocket) : path_(std::move(path)) {
+    std::string text;
+    JsonObject object(text);
+    object.text("url", running.url()).text("adminUrl", running.adminUrl()).number("pid", static_cast<std::uint64_t>(::getpid()));
+    object.text("tokenSocket", std::filesystem::absolute(tokenSocket).string()).text("version", kVersion);
+    object.end();
+    const std::filesystem::path fresh = path_.string() + ".new";
+    std::ofstream file(fresh, std::ios::trunc);
+    file << text << '\n';
+    file.close();
+    if (!file) throw Fault(ErrorCode::diskFull, "cannot write " + path_.string(), "free space");
+    std::filesystem::rename(fresh, path_);
+  }
+  ~ServerFile() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+server::ServerOptions optionsOf(const Config& config, const ServeOptions& flags) {
+  const auto either = [](const std::string& flag, const std::string& configured) { return flag.empty() ? configured : flag; };
+  server::ServerOptions options;
+  options.listen = either(flags.listen, config.listen);
+  options.adminListen = either(flags.adminListen, config.adminListen);
+  if (options.adminListen == "none") options.adminListen.clear();
+  options.certificate = either(flags.certificate, config.certificate);
+  options.certificateKey = either(flags.key, config.certificateKey);
+  options.clientAuthorities = either(flags.clientAuthorities, config.clientAuthorities);
+  options.threads = config.serverThreads;
+  options.connectionsMax = config.connectionsMax;
+  options.listenDescriptor = passedSocket();
+  if (options.certificate.empty() != options.certificateKey.empty()) {
+    throw Fault(ErrorCode::usage, "a certificate and its key belong together", "give both --tls-cert and --tls-key, or neither");
+  }
+  return options;
+}
+
+void waitForEnd(const sigset_t& signals, server::Server& running) {
+  const auto watchdog = watchdogInterval();
+  const auto pause = watchdog ? std::min<std::chrono::microseconds>(*watchdog, kLongestPause) : kLongestPause;
+  const timespec wait{pause.count() / 1'000'000, static_cast<long>(pause.count() % 1'000'000) * 1'000};
+  for (;;) {
+    const int signal = ::sigtimedwait(&signals, nullptr, &wait);
+    if (watchdog) notifyServiceManager("WATCHDOG=1");
+    if (signal == SIGHUP) {
+      try {
+        running.reloadCertificates();
+        spdlog::info("certificates read again");
+      } catch (const Fault& fault) {
+        spdlog::error("certificates not read again, the old ones stay: {}", fault.what());
+      }
+    }
+    if (signal == SIGTERM || signal == SIGINT) return;
+  }
+}
+
+int serve(const CommonOptions& common, const ServeOptions& flags) {
+  const sigset_t signals = blockSignals();
+  raiseDescriptorLimit();
+  startJsonLog();
+  Session session(common, Access::write, flags.acceptClock);
+  const Config& config = session.config();
+  const server::ServerOptions options = optionsOf(config, flags);
+
+  views::makeViewFolder(config.viewsFolder());
+  const log::LockFile viewLock(config.viewsFolder() / "lock");
+  views::ViewRunnerOptions viewOptions;
+  viewOptions.files.folder = config.viewsFolder();
+  viewOptions.workers = config.viewWorkers;
+  viewOptions.keysComplete = true;
+  views::ViewRunner runner(session.log(), session.keyRing(), viewOptions);
+  runner.follow();
+
+  server::TokenKeys tokenKeys(config.keys);
+  server::AuthenticatorOptions authentication;
+  authentication.audience = config.origin;
+  server::Authenticator authenticator(tokenKeys, session.clock(), authentication);
+  server::ViewReaders readers(config.viewsFolder(), kOpenReadersMax);
+  server::AccessRecorder access(session.ledger(), session.clock());
+  server::AuditRecorder audit(session.ledger(), session.clock());
+  server::RateLimitOptions rates;
+  rates.workspacePerSecond = static_cast<double>(config.workspacePerSecond);
+  rates.workspaceBurst = 2 * rates.workspacePerSecond;
+  rates.principalPerSecond = static_cast<double>(config.principalPerSecond);
+  rates.principalBurst = 2 * rates.principalPerSecond;
+  server::RateLimits limits(session.clock(), rates);
+  server::Metrics metrics;
+  boost::asio::thread_pool blocking(kBlockingThreads);
+  server::StreamHub streams(runner, blocking.get_executor());
+  server::Service service{
+      session.ledger(), session.log(),   runner,           readers,  streams,       authenticator,        tokenKeys, access, audit, limits,
+      metrics,          session.clock(), session.random(), blocking, config.origin, std::string(kVersion)};
+  server::Server running(service, options);
+  running.start();
+  const ServerFile file(config.serverFile(), running, config.tokenSocket());
+  print("counterfoil serves " + running.url() + (running.adminUrl().empty() ? "" : ", health and metrics at " + running.adminUrl()));
+  std::cout.flush();
+  notifyServiceManager("READY=1");
+  waitForEnd(signals, running);
+  notifyServiceManager("STOPPING=1");
+  spdlog::info("stopping: requests under way are answered first");
+  running.stop();
+  streams.stop();
+  blocking.join();
+  runner.stop();
+  session.close();
+  spdlog::info("stopped");
+  return 0;
+}
+
+}  // namespace
+
+void addServe(CLI::App& app, Program& program) {
+  CLI::App* verb = app.add_subcommand("serve", "Serve the ledger over HTTP");
+  addCommonFlags(*verb, program.common, false);
+  auto options = std::make_shared<ServeOptions>();
+  verb->add_option("--listen", options->listen, "ADDRESS:PORT of the API (default 127.0.0.1:8780)");
+  verb->add_option("--admin-listen", options->adminListen,
+                   "ADDRESS:PORT of health and metrics (default 127.0.0.1:8781); none to have none");
+  verb->add_option("--tls-cert", options->certificate, "PEM certificate chain: the API speaks TLS 1.3");
+  verb->add_option("--tls-key", options->key, "PEM key of the certificate");
+  verb->add_option("--tls-client-ca", options->clientAuthorities, "PEM authorities of client certificates");
+  verb->add_flag("--accept-clock", options->acceptClock, "The clock is right although it is far ahead of the last entry");
+  verb->callback([&program, options] { program.run = [&program, options] { return serve(program.common, *options); }; });
+}
+
+}  // namespace counterfoil::cmd

@@ -1,0 +1,32 @@
+// From a request to its handler and back: route, token, workspace, and every fault as problem details (RFC 9457).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "server/http/exchange.h"
+#include "server/http/router.h"
+#include "server/service.h"
+
+namespace counterfoil::server {
+
+// Thread safe.
+class Api {
+ public:
+  // `service` outlives the Api.
+  explicit Api(Service& service);
+  // The routes, for the document and its test.
+  const Router& router() const { return router_; }
+  // Answers one request. Throws only when the connection is of no use any more.
+  asio::awaitable<Response> dispatch(Exchange& exchange);
+  Response refuse(const Fault& fault, const std::string& requestId);
+
+ private:
+  asio::awaitable<Response> serve(Exchange& exchange, const Route*& route);
+  void admit(const Route& route, Caller& caller, const Router::Match& match, Exchange& exchange);
+
+  Service& service_;
+  Router router_;
+};
+
+}  // namespace counterfoil::server

@@ -1,0 +1,244 @@
+#include "server/auth/token_desk.h"
+
+#include <algorithm>
+#include <deque>
+#include <initializer_list>
+#include <mutex>
+
+#include "ledger/core/encoding.h"
+#include "ledger/core/json.h"
+#include "ledger/core/outcome.h"
+#include "server/auth/strict_json.h"
+#include "server/auth/strict_jwt.h"
+
+namespace counterfoil::server {
+namespace {
+
+// What `list` can tell of; older ones are forgotten, not ended.
+constexpr std::size_t kListedMax = 10'000;
+
+// The members of a request by name; those nobody asked for are refused.
+class Request {
+ public:
+  Request(const StrictJson& json, std::initializer_list<std::string_view> allowed) : json_(json) {
+    for (const auto& [name, value] : json.members) {
+      if (name != "request" && std::find(allowed.begin(), allowed.end(), name) == allowed.end()) {
+        throw Fault(ErrorCode::unknownField, "the request has a member that it cannot have", "see `counterfoil token --help`");
+      }
+    }
+  }
+  // Empty if it is not there; a text that is there is not empty.
+  std::string text(std::string_view name) const {
+    const StrictJson* member = json_.find(name);
+    if (member == nullptr) return {};
+    if (member->type != StrictJson::Type::text || member->text.empty()) fail(name, "must be a text that is not empty");
+    return member->text;
+  }
+  std::int64_t number(std::string_view name, std::int64_t otherwise) const {
+    const StrictJson* member = json_.find(name);
+    if (member == nullptr) return otherwise;
+    if (member->type != StrictJson::Type::number) fail(name, "must be a whole number");
+    return member->number;
+  }
+  [[noreturn]] static void fail(std::string_view name, std::string_view what, std::string hint = {}) {
+    throw Fault(ErrorCode::invalidValue, std::string(name) + " " + std::string(what), std::move(hint), "/" + std::string(name));
+  }
+
+ private:
+  const StrictJson& json_;
+};
+
+// Lower-case hexadecimal, or nothing.
+std::string certificateOf(const Request& request) {
+  const std::string text = request.text("certificate");
+  if (text.empty()) return {};
+  const auto digest = fromHex(text);
+  if (!digest || digest->size() != crypto::kDigestSize) {
+    Request::fail("certificate", "must be the SHA-256 of a certificate in DER form", "64 hexadecimal digits");
+  }
+  return toHex(*digest);
+}
+
+std::string faultJson(const Fault& fault) {
+  std::string inner;
+  JsonObject error(inner);
+  error.text("code", factsOf(fault.code()).text).text("detail", fault.detail());
+  if (!fault.hint().empty()) error.text("hint", fault.hint());
+  if (!fault.field().empty()) error.text("field", fault.field());
+  error.end();
+  std::string out;
+  JsonObject object(out);
+  object.raw("error", inner).end();
+  return out;
+}
+
+std::string issuedJson(const IssuedToken& token) {
+  std::string out;
+  JsonObject object(out);
+  object.text("tokenId", token.tokenId).text("subject", token.subject).text("role", token.role);
+  if (!token.workspace.empty()) object.text("workspace", token.workspace);
+  object.time("issuedAt", token.issuedAt).time("expiresAt", token.expiresAt).end();
+  return out;
+}
+
+}  // namespace
+
+struct TokenDesk::State {
+  State(TokenDeskParts given, std::vector<IssuedToken> known) : parts(std::move(given)), issued(known.begin(), known.end()) {}
+
+  TokenDeskParts parts;
+  std::mutex mutex;
+  std::deque<IssuedToken> issued;  // oldest first
+
+  std::string mint(const StrictJson& json, std::string_view by);
+  std::string revoke(const StrictJson& json, std::string_view by);
+  std::string list(const StrictJson& json);
+  std::string rotate(const StrictJson& json, std::string_view by);
+  TokenClaims claimsOf(const StrictJson& json, std::string_view by) const;
+  void remember(IssuedToken token);
+  bool alive(const IssuedToken& token, Timestamp now) const;
+};
+
+TokenClaims TokenDesk::State::claimsOf(const StrictJson& json, std::string_view by) const {
+  const Request request(json, {"role", "workspace", "subject", "ttlSeconds", "certificate"});
+  TokenClaims claims;
+  claims.role = request.text("role");
+  const std::optional<Role> role = roleOf(claims.role);
+  if (!role) Request::fail("role", "must be owner, admin, member, reader, auditor or producer");
+  claims.workspace = request.text("workspace");
+  if (*role == Role::producer && (claims.workspace.empty() || claims.workspace == "*")) {
+    Request::fail("workspace", "must name the one workspace of a producer");
+  }
+  if (claims.workspace.empty()) claims.workspace = "*";
+  if (!isTokenWorkspace(claims.workspace)) Request::fail("workspace", "must be a workspace id, or * for all");
+  if (claims.workspace != "*" && !parts.workspaceExists(claims.workspace)) {
+    throw Fault(ErrorCode::noSuchItem, "there is no such workspace", "`counterfoil workspace list` shows them", "/workspace");
+  }
+  claims.subject = request.text("subject");
+  if (claims.subject.empty()) claims.subject = by;
+  if (!parseSubject(claims.subject)) {
+    Request::fail("subject", "must be kind:id with kind human, agent, service or operator", "for example human:alice");
+  }
+  const std::int64_t seconds = request.number("ttlSeconds", tokenSecondsMax(*role));
+  if (seconds < 1 || seconds > tokenSecondsMax(*role)) {
+    Request::fail("ttlSeconds", "must lie between 1 and " + std::to_string(tokenSecondsMax(*role)) + " for this role");
+  }
+  claims.certificate = certificateOf(request);
+  claims.issuer = parts.origin;
+  claims.audience = parts.origin;
+  const Timestamp now = parts.clock.wall();
+  claims.tokenId = toUuid(makeUuidV7(now, parts.random.bytes<10>()));
+  claims.issuedAt = now.nanoseconds / kNanosecondsPerSecond;
+  // A revocation of the subject takes the whole second it fell in; a token wanted after it must not fall under it.
+  if (parts.authenticator.isRevoked(claims.tokenId, claims.subject, {claims.issuedAt * kNanosecondsPerSecond})) ++claims.issuedAt;
+  claims.notBefore = claims.issuedAt;
+  claims.expiresAt = claims.issuedAt + seconds;
+  return claims;
+}
+
+std::string TokenDesk::State::mint(const StrictJson& json, std::string_view by) {
+  const TokenClaims claims = claimsOf(json, by);
+  const std::string token = parts.keys.sign(claims);
+  const std::optional<ReadToken> read = readToken(token);
+  if (!read) throw Fault(ErrorCode::tooLong, "the token would be longer than a token can be");
+  parts.access.issued(claims, by);
+  const Timestamp expiresAt{claims.expiresAt * kNanosecondsPerSecond};
+  remember(
+      {claims.tokenId, claims.subject, claims.role, claims.workspace, read->keyId, {claims.issuedAt * kNanosecondsPerSecond}, expiresAt});
+  std::string out;
+  JsonObject object(out);
+  object.text("token", token)
+      .text("tokenId", claims.tokenId)
+      .text("role", claims.role)
+      .text("workspace", claims.workspace)
+      .text("subject", claims.subject)
+      .time("expiresAt", expiresAt)
+      .end();
+  return out;
+}
+
+std::string TokenDesk::State::revoke(const StrictJson& json, std::string_view by) {
+  const Request request(json, {"tokenId", "subject"});
+  const std::string tokenId = request.text("tokenId");
+  const std::string subject = request.text("subject");
+  if (tokenId.empty() == subject.empty()) {
+    throw Fault(ErrorCode::invalidValue, "name either a token id or a subject", "`counterfoil token list` shows both");
+  }
+  // In force first: who revokes must not wait for the log, nor fail with it.
+  if (!tokenId.empty()) {
+    const std::optional<EntryId> id = fromUuid(tokenId);
+    if (!id) Request::fail("tokenId", "must be the id of a token, a UUID", "`counterfoil token list` shows them");
+    parts.authenticator.revokeToken(toUuid(*id));
+    parts.access.revoked(toUuid(*id), {}, by);
+    return R"({"revoked":"token"})";
+  }
+  if (!parseSubject(subject)) Request::fail("subject", "must be kind:id with kind human, agent, service or operator");
+  parts.authenticator.revokeSubject(subject, parts.clock.wall());
+  parts.access.revoked({}, subject, by);
+  return R"({"revoked":"subject"})";
+}
+
+std::string TokenDesk::State::list(const StrictJson& json) {
+  const Request request(json, {});
+  std::deque<IssuedToken> known;
+  {
+    const std::lock_guard lock(mutex);
+    known = issued;
+  }
+  const Timestamp now = parts.clock.wall();
+  std::string tokens;
+  for (const IssuedToken& token : known) {
+    if (!alive(token, now)) continue;
+    tokens += (tokens.empty() ? "" : ",") + issuedJson(token);
+  }
+  return R"({"tokens":[)" + tokens + "]}";
+}
+
+std::string TokenDesk::State::rotate(const StrictJson& json, std::string_view by) {
+  const Request request(json, {});
+  parts.keys.rotate();
+  const std::string keyId = parts.keys.keyIds().front();
+  parts.access.keyRotated(keyId, by);
+  std::string out;
+  JsonObject object(out);
+  object.text("keyId", keyId).end();
+  return out;
+}
+
+bool TokenDesk::State::alive(const IssuedToken& token, Timestamp now) const {
+  return token.expiresAt > now && (token.keyId.empty() || parts.keys.known(token.keyId)) &&
+         !parts.authenticator.isRevoked(token.tokenId, token.subject, token.issuedAt);
+}
+
+void TokenDesk::State::remember(IssuedToken token) {
+  const Timestamp now = parts.clock.wall();
+  const std::lock_guard lock(mutex);
+  std::erase_if(issued, [&](const IssuedToken& old) { return old.expiresAt <= now; });
+  if (issued.size() == kListedMax) issued.pop_front();
+  issued.push_back(std::move(token));
+}
+
+TokenDesk::TokenDesk(TokenDeskParts parts, std::vector<IssuedToken> issued)
+    : state_(std::make_unique<State>(std::move(parts), std::move(issued))) {}
+
+TokenDesk::~TokenDesk() = default;
+
+std::string TokenDesk::answer(std::string_view request, std::string_view by) {
+  try {
+    const StrictJson json = parseStrictJson(request);
+    const StrictJson* which = json.find("request");
+    const std::string_view name = which == nullptr ? std::string_view() : which->text;
+    if (name == "mint") return state_->mint(json, by);
+    if (name == "revoke") return state_->revoke(json, by);
+    if (name == "list") return state_->list(json);
+    if (name == "rotate") return state_->rotate(json, by);
+    Request::fail("request", "must be mint, revoke, list or rotate");
+  } catch (const Fault& fault) {
+    return faultJson(fault);
+  } catch (const std::exception&) {
+    // What other libraries throw may quote values: only the fact is told.
+    return faultJson(Fault(ErrorCode::internal, "something unexpected failed"));
+  }
+}
+
+}  // namespace counterfoil::server

@@ -1,0 +1,32 @@
+// Taking a request's head apart: target, query, media types. Pure; everything a peer sent is checked here once.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/http/exchange.h"
+
+namespace counterfoil::server {
+
+// Decodes %XX. nullopt: a broken escape, NUL or another control character, or no valid UTF-8. `plusIsSpace` as in query strings.
+std::optional<std::string> percentDecode(std::string_view text, bool plusIsSpace);
+
+// Fills segments and query from an origin-form target ("/a/b?c=d"); false if it is none (RFC 9112 3.2.1), or holds what cannot be decoded.
+// Empty segments are kept: "//" is another path than "/".
+bool readTarget(std::string_view target, RequestHead& head);
+
+// "type/subtype" in lower case, without parameters.
+std::string mediaTypeOf(std::string_view contentType);
+
+// Whether an Accept header takes `mediaType` (RFC 9110 12.5.1): a range that covers it with a weight above zero. An empty one takes all.
+bool accepts(std::string_view accept, std::string_view mediaType);
+
+// A valid W3C traceparent (version 00 to fe), else empty.
+std::string traceparentOf(std::string_view header);
+
+// The token of "Bearer <token>", case-insensitive scheme, or empty.
+std::string_view bearerOf(std::string_view authorization);
+
+}  // namespace counterfoil::server

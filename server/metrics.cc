@@ -1,0 +1,167 @@
+#include "server/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <map>
+#include <mutex>
+
+namespace counterfoil::server {
+namespace {
+
+// 50 us to 30 s: a commit on a fast disk, to a peer that gives up.
+const prometheus::Histogram::BucketBoundaries kSeconds = {0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                                          0.05,    0.1,    0.25,    0.5,    1,     2.5,    5,     10,   30};
+
+// The metrics of one family by their label's value, each made once.
+template <class Metric>
+class Labelled {
+ public:
+  template <class Make>
+  Metric& of(std::string_view value, Make make) {
+    const std::lock_guard lock(mutex_);
+    const auto found = known_.find(value);
+    if (found != known_.end()) return *found->second;
+    Metric& metric = make(std::string(value));
+    known_.emplace(std::string(value), &metric);
+    return metric;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, Metric*, std::less<>> known_;
+};
+
+}  // namespace
+
+struct Metrics::State {
+  prometheus::Registry registry;
+  prometheus::Family<prometheus::Histogram>& requests = prometheus::BuildHistogram()
+                                                            .Name("counterfoil_http_request_duration_seconds")
+                                                            .Help("Time to answer a request, by route pattern")
+                                                            .Register(registry);
+  prometheus::Family<prometheus::Counter>& statuses =
+      prometheus::BuildCounter().Name("counterfoil_http_responses_total").Help("Answers by HTTP status").Register(registry);
+  prometheus::Family<prometheus::Histogram>& appends = prometheus::BuildHistogram()
+                                                           .Name("counterfoil_append_duration_seconds")
+                                                           .Help("From a parsed request to its durable entry, by outcome")
+                                                           .Register(registry);
+  prometheus::Family<prometheus::Counter>& refusals =
+      prometheus::BuildCounter().Name("counterfoil_refusals_total").Help("Errors by code").Register(registry);
+  prometheus::Family<prometheus::Counter>& tokens = prometheus::BuildCounter()
+                                                        .Name("counterfoil_tokens_verified_total")
+                                                        .Help("Tokens accepted, from the cache or by their signature")
+                                                        .Register(registry);
+  prometheus::Counter& evicted =
+      prometheus::BuildCounter().Name("counterfoil_streams_evicted_total").Help("Listeners that were too slow").Register(registry).Add({});
+  struct {
+    prometheus::Gauge *liveLeases, *owedTerminals, *intakeBytes, *viewLag, *viewsTroubled, *openViews, *connections, *streams, *ready,
+        *clockPaused;
+  } gauges{};
+  Labelled<prometheus::Histogram> requestsBy, appendsBy;
+  Labelled<prometheus::Counter> statusesBy, refusalsBy, tokensBy;
+  std::mutex mutex;
+  std::function<Gauges()> read;
+
+  prometheus::Gauge* gauge(const char* name, const char* help) {
+    return &prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+  }
+};
+
+Metrics::Metrics() : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  s.gauges.liveLeases = s.gauge("counterfoil_live_leases", "Leases that have not ended");
+  s.gauges.owedTerminals = s.gauge("counterfoil_owed_terminals", "Leases whose end is decided and not yet recorded");
+  s.gauges.intakeBytes = s.gauge("counterfoil_intake_bytes", "Requests that wait to be recorded");
+  s.gauges.viewLag = s.gauge("counterfoil_view_lag_entries", "Entries in the log and not yet in the views");
+  s.gauges.viewsTroubled = s.gauge("counterfoil_views_troubled", "Views that stand still");
+  s.gauges.openViews = s.gauge("counterfoil_open_views", "View files open for reading");
+  s.gauges.connections = s.gauge("counterfoil_connections", "Open connections");
+  s.gauges.streams = s.gauge("counterfoil_streams", "Listeners and long polls that wait");
+  s.gauges.ready = s.gauge("counterfoil_ready", "1 if the ledger takes requests");
+  s.gauges.clockPaused = s.gauge("counterfoil_clock_paused", "1 while the clock is not believed and nothing expires");
+}
+
+Metrics::~Metrics() = default;
+
+void Metrics::onScrape(std::function<Gauges()> read) {
+  const std::lock_guard lock(state_->mutex);
+  state_->read = std::move(read);
+}
+
+void Metrics::answered(std::string_view route, int status, double seconds) {
+  State& s = *state_;
+  s.requestsBy
+      .of(route,
+          [&](std::string value) -> prometheus::Histogram& {
+            return s.requests.Add({{"route", std::move(value)}}, kSeconds);
+          })
+      .Observe(seconds);
+  s.statusesBy
+      .of(std::to_string(status),
+          [&](std::string value) -> prometheus::Counter& {
+            return s.statuses.Add({{"status", std::move(value)}});
+          })
+      .Increment();
+}
+
+void Metrics::recorded(std::string_view outcome, double seconds) {
+  State& s = *state_;
+  s.appendsBy
+      .of(outcome,
+          [&](std::string value) -> prometheus::Histogram& {
+            return s.appends.Add({{"outcome", std::move(value)}}, kSeconds);
+          })
+      .Observe(seconds);
+}
+
+void Metrics::refused(std::string_view code) {
+  State& s = *state_;
+  s.refusalsBy.of(code,
+                  [&](std::string value) -> prometheus::Counter& {
+                    return s.refusals.Add({{"code", std::move(value)}});
+                  })
+      .Increment();
+}
+
+void Metrics::tokenChecked(bool cached) {
+  State& s = *state_;
+  s.tokensBy
+      .of(cached ? "cache" : "signature",
+          [&](std::string value) -> prometheus::Counter& {
+            return s.tokens.Add({{"by", std::move(value)}});
+          })
+      .Increment();
+}
+
+void Metrics::streamEvicted() {
+  state_->evicted.Increment();
+}
+
+std::string Metrics::scrape() {
+  State& s = *state_;
+  std::function<Gauges()> read;
+  {
+    const std::lock_guard lock(s.mutex);
+    read = s.read;
+  }
+  if (read) {
+    const Gauges now = read();
+    s.gauges.liveLeases->Set(now.liveLeases);
+    s.gauges.owedTerminals->Set(now.owedTerminals);
+    s.gauges.intakeBytes->Set(now.intakeBytes);
+    s.gauges.viewLag->Set(now.viewLagEntries);
+    s.gauges.viewsTroubled->Set(now.viewsTroubled);
+    s.gauges.openViews->Set(now.openViews);
+    s.gauges.connections->Set(now.connections);
+    s.gauges.streams->Set(now.streams);
+    s.gauges.ready->Set(now.ready);
+    s.gauges.clockPaused->Set(now.clockPaused);
+  }
+  return prometheus::TextSerializer().Serialize(s.registry.Collect());
+}
+
+}  // namespace counterfoil::server

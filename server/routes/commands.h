@@ -1,0 +1,34 @@
+// What the routes that write have in common: a caller's command with the caller in it, one answer for the ledger's outcomes.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "ledger/core/event.h"
+#include "ledger/core/json.h"
+#include "server/await.h"
+#include "server/http/router.h"
+#include "server/service.h"
+
+namespace counterfoil::server {
+
+// The body as JSON text of at most `bytesMax`; throws unsupportedMediaType unless it is application/json. An empty body is "{}".
+asio::awaitable<std::string_view> jsonBody(Exchange& exchange, std::size_t bytesMax);
+
+// Puts the caller and the request's context into a command: the actor (of producers and administrators the body may name another one; of
+// decisions never), the Idempotency-Key (throws invalidValue if the body has another id), traceparent.
+void sign(Command& command, const Call& call, bool actorFromBody);
+void sign(Event& fact, const Call& call);
+
+// Parses, signs, rate limits, records and answers one command. 403 if it was denied, else `status`.
+asio::awaitable<Response> runCommand(Call& call, Service& service, CommandKind kind, std::span<const RouteField> fromRoute, int status);
+// The same for a command that was made otherwise.
+asio::awaitable<Response> runCommand(Call& call, Service& service, Command command, int status);
+
+// Throws rateLimited.
+void takeFromLimits(const Call& call, Service& service, std::string_view workspace, std::uint64_t entries, bool urgent);
+
+// Throws unknownField for a query parameter that is not among `known`, duplicateField for one that comes twice.
+void checkParameters(const RequestHead& head, std::initializer_list<std::string_view> known);
+
+}  // namespace counterfoil::server

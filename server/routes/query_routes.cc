@@ -1,0 +1,164 @@
+#include "server/routes/query_routes.h"
+
+#include <algorithm>
+#include <array>
+
+#include "ledger/core/encoding.h"
+#include "ledger/core/json.h"
+#include "ledger/core/limits.h"
+#include "ledger/redact/fingerprint.h"
+#include "server/api.h"
+#include "server/auth/strict_json.h"
+#include "server/await.h"
+#include "server/rate_limits.h"
+#include "server/routes/commands.h"
+#include "server/routes/read_support.h"
+#include "server/stream_hub.h"
+#include "server/view_readers.h"
+
+namespace counterfoil::server {
+namespace {
+
+// Entries shown of each generation; GET .../entries with the fingerprint shows the rest.
+constexpr unsigned kLookupRowsMax = 1'000;
+
+// The one text of the body. Throws what parseStrictJson throws, unknownField, invalidValue.
+std::string onlyText(std::string_view body, const char* name) {
+  StrictJson document = parseStrictJson(body);
+  const std::string pointer = std::string("/") + name;
+  std::string* text = nullptr;
+  for (auto& [member, value] : document.members) {
+    if (member != name) throw Fault(ErrorCode::unknownField, "the body has a member that this route does not take", "it takes " + pointer);
+    if (value.type == StrictJson::Type::text) text = &value.text;
+  }
+  if (text == nullptr || text->empty()) throw Fault(ErrorCode::invalidValue, pointer + " must be a text", "", pointer);
+  return std::move(*text);
+}
+
+// ---- SQL ----
+
+asio::awaitable<Response> runQuery(Call& call, Service& service) {
+  const ReadParameters parameters = readParameters(call.exchange.head());
+  requireKnown(parameters.filters, {});
+  const WorkspaceNumber workspace = workspaceOf(service, call);
+  const std::string_view body = co_await jsonBody(call.exchange, limits::kJsonBodyBytesMax);
+  const std::string sql = onlyText(body, "sql");
+  co_await waitForView(service, workspace, parameters.wait);
+  std::uint64_t rows = 0;
+  const auto read = [&] {
+    const query::SqlAnswer answer = service.readers.of(workspace)->query(sql, query::SqlLimits{}, service.clock);
+    rows = answer.rows.size();
+    return answer.json();
+  };
+  std::string answer = co_await onPool(service.blocking, read);
+  co_await recordReading(service, call, workspace, "query " + sql, {}, rows);
+  co_return json(200, std::move(answer));
+}
+
+// ---- secrets ----
+
+// SHA-256 of the secret in {"secret": {"value" | "sha256"}}. The body is parsed as a command's, whose reader keeps secrets in memory that is
+// wiped and reads strictly; the command itself is never executed.
+crypto::Digest secretDigest(std::string_view body) {
+  const std::array<RouteField, 1> fromRoute = {RouteField{Field::leaseId, "lookup"}};
+  const Command command = parseCommand(CommandKind::leaseIssue, body, fromRoute);
+  const auto onlyHas = [](const StructValue& value, std::initializer_list<Field> fields) {
+    for (const FieldTable& field : value.table->fields) {
+      if (!value.get(field.field).absent() && std::find(fields.begin(), fields.end(), field.field) == fields.end()) return false;
+    }
+    return true;
+  };
+  if (command.id != EntryId{} || !onlyHas(command.common, {}) || !onlyHas(command.body, {Field::leaseId, Field::secret})) {
+    throw Fault(ErrorCode::unknownField, "the body has a member that this route does not take", "it takes /secret");
+  }
+  const FieldValue& secret = command.body.get(Field::secret);
+  const std::string_view text = secret.text();
+  if (secret.secretForm == SecretForm::value) return crypto::sha256({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+  const auto bytes = secret.secretForm == SecretForm::sha256 ? fromHex(text) : std::nullopt;
+  crypto::Digest digest{};
+  if (!bytes || bytes->size() != digest.size()) {
+    throw Fault(ErrorCode::invalidValue, "/secret must hold the value or its sha256", R"({"secret":{"sha256":"<64 hexadecimal digits>"}})",
+                "/secret");
+  }
+  std::copy(bytes->begin(), bytes->end(), digest.begin());
+  return digest;
+}
+
+struct Found {
+  std::string json;
+  std::uint64_t rows = 0;
+};
+
+// Under every generation that lives, the newest first; in each the newest entries first.
+Found findSecret(Service& service, WorkspaceNumber workspace, const std::vector<std::string>& fingerprints) {
+  const auto reader = service.readers.of(workspace);
+  Found found;
+  std::string items = "[", texts = "[", more = "[", asOf;
+  for (const std::string& fingerprint : fingerprints) {
+    query::Filters filters;
+    filters[query::Match::fingerprint] = fingerprint;
+    filters.limit = kLookupRowsMax;
+    const std::string page = reader->list(query::ListKind::entries, filters, {});
+    for (const std::string_view item : itemsOf(page)) {
+      if (items.size() > 1) items += ',';
+      items += item;
+      ++found.rows;
+    }
+    if (texts.size() > 1) texts += ',';
+    appendJsonString(fingerprint, texts);
+    if (const std::string_view next = nextOf(page); !next.empty()) {
+      if (more.size() > 1) more += ',';
+      JsonObject(more).text("fingerprint", fingerprint).text("after", next).end();
+    }
+    asOf = asOfOf(page);
+  }
+  JsonObject object(found.json);
+  object.raw("items", items + "]").raw("fingerprints", texts + "]");
+  if (more.size() > 1) object.raw("more", more + "]");
+  if (!asOf.empty()) object.raw("asOf", asOf);
+  object.end();
+  return found;
+}
+
+asio::awaitable<Response> lookUpSecret(Call& call, Service& service) {
+  const ReadParameters parameters = readParameters(call.exchange.head());
+  requireKnown(parameters.filters, {});
+  const WorkspaceNumber workspace = workspaceOf(service, call);
+  // Before the body is looked at: guessing costs the same whatever is sent.
+  const std::int64_t later = service.limits.takeLookup(call.caller.subject);
+  if (later > 0) {
+    throw Fault(ErrorCode::rateLimited, "30 look-ups a minute are allowed", "ask again in " + std::to_string(later / 1'000 + 1) + " s");
+  }
+  const std::string_view body = co_await jsonBody(call.exchange, limits::kJsonBodyBytesMax);
+  crypto::Digest digest = secretDigest(body);
+  const std::vector<std::string> fingerprints = redact::fingerprintTexts(*service.ledger.keyRing().workspace(workspace), digest);
+  crypto::wipe(digest.data(), digest.size());
+  co_await waitForView(service, workspace, parameters.wait);
+  const auto read = [&] { return findSecret(service, workspace, fingerprints); };
+  Found found = co_await onPool(service.blocking, read);
+  std::string what = "secrets/lookup";
+  if (!fingerprints.empty()) what += ' ' + fingerprints.front();
+  co_await recordReading(service, call, workspace, std::move(what), {}, found.rows);
+  co_return json(200, std::move(found.json));
+}
+
+RouteDocs docsOf(const char* summary, const char* body, const char* answer) {
+  RouteDocs docs;
+  docs.summary = summary;
+  docs.body = body;
+  docs.answer = answer;
+  docs.parameters = {"wait"};
+  return docs;
+}
+
+}  // namespace
+
+void addQueryRoutes(Router& router, Service& service) {
+  const std::string base = "/v1/workspaces/{workspace}/";
+  router.add({"POST", base + "query", Action::readRecord, [&service](Call& call) { return runQuery(call, service); },
+              docsOf("Read-only SQL over the views: one SELECT, 2 s, 10,000 rows; recorded", "Query", "QueryAnswer")});
+  router.add({"POST", base + "secrets/lookup", Action::lookUpSecrets, [&service](Call& call) { return lookUpSecret(call, service); },
+              docsOf("Every entry with the secret's fingerprint; 30 a minute, recorded", "SecretLookup", "SecretLookupAnswer")});
+}
+
+}  // namespace counterfoil::server

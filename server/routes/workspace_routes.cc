@@ -1,0 +1,102 @@
+#include "server/routes/workspace_routes.h"
+
+#include "ledger/core/limits.h"
+#include "ledger/core/policy.h"
+#include "ledger/core/policy_trial.h"
+#include "server/problem.h"
+#include "server/routes/commands.h"
+
+namespace counterfoil::server {
+namespace {
+
+struct PolicyInForce {
+  std::string name, document;
+  std::uint64_t version = 0;
+};
+
+asio::awaitable<PolicyInForce> policyOf(Service& service, const Call& call) {
+  const auto number = service.ledger.findWorkspace(call.variable("workspace"));
+  const auto read = [&service, number] {
+    PolicyInForce policy;
+    service.ledger.inspect([&](const write::PartitionState& state) {
+      const WorkspaceState* workspace = number ? state.findWorkspace(*number) : nullptr;
+      if (workspace == nullptr) return;
+      policy.name = workspace->policyName();
+      policy.document = workspace->policyDocument();
+      policy.version = workspace->policyVersion();
+    });
+    return policy;
+  };
+  PolicyInForce policy = co_await onPool(service.blocking, read);
+  if (policy.version == 0) {
+    throw Fault(ErrorCode::noSuchItem, "the workspace has no policy, so every request is denied", "set one with PUT .../policy");
+  }
+  co_return policy;
+}
+
+asio::awaitable<Response> setPolicy(Call& call, Service& service) {
+  const std::string_view type = call.exchange.mediaType();
+  if (!type.empty() && type != "text/toml" && type != "application/toml" && type != "text/plain") {
+    throw Fault(ErrorCode::unsupportedMediaType, "a policy is text/toml", "set Content-Type: text/toml");
+  }
+  const std::string_view document = co_await call.exchange.body(limits::kPolicyBytesMax);
+  static_cast<void>(Policy::parse(document));  // names line and key
+  Command command = Command::make(CommandKind::policySet);
+  command.body.setText(command.arena, Field::document, document);
+  sign(command, call, false);
+  co_return co_await runCommand(call, service, std::move(command), 200);
+}
+
+asio::awaitable<Response> showPolicy(Call& call, Service& service) {
+  checkParameters(call.exchange.head(), {});
+  const PolicyInForce policy = co_await policyOf(service, call);
+  std::string out;
+  JsonObject object(out);
+  object.text("name", policy.name).number("version", policy.version).text("document", policy.document);
+  object.end();
+  co_return json(200, std::move(out));
+}
+
+asio::awaitable<Response> testPolicy(Call& call, Service& service) {
+  checkParameters(call.exchange.head(), {});
+  const PolicyInForce policy = co_await policyOf(service, call);
+  const std::string_view body = co_await jsonBody(call.exchange, limits::kJsonBodyBytesMax);
+  const Command request = parseCommand(CommandKind::leaseRequest, body);
+  co_return json(200, decisionJson(tryPolicy(Policy::parse(policy.document), request)));
+}
+
+RouteDocs docsOf(const char* summary, const char* body, const char* answer, std::vector<int> statuses) {
+  RouteDocs docs;
+  docs.summary = summary;
+  docs.body = body;
+  docs.answer = answer;
+  docs.statuses = std::move(statuses);
+  return docs;
+}
+
+}  // namespace
+
+void addWorkspaceRoutes(Router& router, Service& service) {
+  router.add({"POST", "/v1/workspaces", Action::manageWorkspaces,
+              [&service](Call& call) -> asio::awaitable<Response> {
+                co_return co_await runCommand(call, service, CommandKind::workspaceCreate, {}, 201);
+              },
+              docsOf("Create a workspace", "WorkspaceCreate", "Answer", {201})});
+  router.add({"POST", "/v1/workspaces/{workspace}/close", Action::manageWorkspaces,
+              [&service](Call& call) -> asio::awaitable<Response> {
+                co_return co_await runCommand(call, service, CommandKind::workspaceClose, {}, 200);
+              },
+              docsOf("Close a workspace: nothing more is granted or recorded in it", "WorkspaceClose", "Answer", {200})});
+  RouteDocs set = docsOf("Make a document the workspace's policy: a new version, recorded", "Policy", "Answer", {200});
+  set.mediaType = "text/toml";
+  router.add({"PUT", "/v1/workspaces/{workspace}/policy", Action::managePolicy,
+              [&service](Call& call) -> asio::awaitable<Response> { co_return co_await setPolicy(call, service); }, std::move(set)});
+  router.add({"GET", "/v1/workspaces/{workspace}/policy", Action::readPolicy,
+              [&service](Call& call) -> asio::awaitable<Response> { co_return co_await showPolicy(call, service); },
+              docsOf("The policy in force", "", "PolicyInForce", {200})});
+  router.add({"POST", "/v1/workspaces/{workspace}/policy/test", Action::managePolicy,
+              [&service](Call& call) -> asio::awaitable<Response> { co_return co_await testPolicy(call, service); },
+              docsOf("What would be decided; nothing is recorded", "LeaseRequest", "PolicyDecision", {200})});
+}
+
+}  // namespace counterfoil::server

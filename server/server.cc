@@ -1,0 +1,143 @@
+#include "server/server.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <thread>
+
+#include "ledger/core/encoding.h"
+#include "server/admin.h"
+#include "server/api.h"
+#include "server/audit_recorder.h"
+#include "server/auth/access_recorder.h"
+#include "server/http/listener.h"
+#include "server/metrics.h"
+#include "server/problem.h"
+#include "server/stream_hub.h"
+#include "server/view_readers.h"
+
+namespace counterfoil::server {
+namespace {
+
+constexpr auto kDrainLook = std::chrono::milliseconds(20);
+
+std::string schemeOf(const ServerOptions& options) {
+  return options.certificate.empty() ? "http://" : "https://";
+}
+
+}  // namespace
+
+struct Server::State {
+  State(Service& given, ServerOptions wanted)
+      : service(given), options(std::move(wanted)), api(service), admin(service), loops(options.threads), minute(loops.first()) {
+    const auto newRequestId = [this] { return toUuid(makeUuidV7(service.clock.wall(), service.random.bytes<10>())); };
+    context.limits = options.limits;
+    context.newRequestId = newRequestId;
+    context.dispatch = [this](Exchange& exchange) { return api.dispatch(exchange); };
+    context.refuse = [this](const Fault& fault, const std::string& id) { return api.refuse(fault, id); };
+    adminContext.limits = options.limits;
+    adminContext.newRequestId = newRequestId;
+    adminContext.dispatch = [this](Exchange& exchange) { return admin.dispatch(exchange); };
+    adminContext.refuse = [](const Fault& fault, const std::string& id) { return problem(fault, id); };
+    if (options.listenDescriptor >= 0) {
+      listener = std::make_unique<Listener>(loops, context, options.listenDescriptor, options.connectionsMax);
+    } else {
+      listener = std::make_unique<Listener>(loops, context, options.listen, options.connectionsMax);
+    }
+    if (!options.adminListen.empty()) adminListener = std::make_unique<Listener>(loops, adminContext, options.adminListen, 256);
+    service.metrics.onScrape([this] { return gauges(); });
+  }
+
+  ~State() { service.metrics.onScrape({}); }
+
+  Gauges gauges() {
+    Gauges result;
+    const write::SequencerStatus status = service.ledger.status();
+    result.ready = status.ready && !status.fault ? 1 : 0;
+    result.clockPaused = status.clockPaused ? 1 : 0;
+    result.liveLeases = static_cast<double>(status.liveLeases);
+    result.owedTerminals = static_cast<double>(status.owedTerminals);
+    result.intakeBytes = static_cast<double>(service.ledger.intakeBytes());
+    for (const auto& [workspace, view] : service.views.troubled()) {
+      result.viewLagEntries += static_cast<double>(view.lag);
+      if (view.fault) result.viewsTroubled += 1;
+    }
+    result.openViews = static_cast<double>(service.readers.open());
+    result.connections = static_cast<double>(listener->connections());
+    result.streams = static_cast<double>(service.streams.waiting());
+    return result;
+  }
+
+  asio::awaitable<void> everyMinute() {
+    for (;;) {
+      minute.expires_after(std::chrono::seconds(60));
+      boost::system::error_code error;
+      co_await minute.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      if (error) co_return;
+      service.access.flush();
+    }
+  }
+
+  Service& service;
+  const ServerOptions options;
+  Api api;
+  Admin admin;
+  ConnectionContext context;
+  ConnectionContext adminContext;
+  EventLoops loops;
+  asio::steady_timer minute;
+  std::unique_ptr<Listener> listener;
+  std::unique_ptr<Listener> adminListener;
+  bool started = false;
+};
+
+Server::Server(Service& service, ServerOptions options) : state_(std::make_unique<State>(service, std::move(options))) {
+  if (!state_->options.certificate.empty()) reloadCertificates();
+}
+
+Server::~Server() {
+  stop();
+}
+
+void Server::start() {
+  state_->started = true;
+  state_->listener->start();
+  if (state_->adminListener) state_->adminListener->start();
+  const auto run = [](State* state) -> asio::awaitable<void> { co_await state->everyMinute(); };
+  asio::co_spawn(state_->loops.first(), run(state_.get()), asio::detached);
+}
+
+void Server::reloadCertificates() {
+  const ServerOptions& options = state_->options;
+  if (options.certificate.empty()) return;
+  state_->listener->setTls(makeTls(options.certificate, options.certificateKey, options.clientAuthorities));
+}
+
+void Server::stop() {
+  if (!state_->started) return;
+  state_->started = false;
+  state_->context.stopping = true;
+  state_->service.streams.stop();
+  state_->listener->drain();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(state_->options.drainSeconds);
+  while (state_->listener->connections() > 0 && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(kDrainLook);
+  state_->listener->abort();
+  // Health and metrics stay until the end: whoever watches sees the drain.
+  state_->adminContext.stopping = true;
+  if (state_->adminListener) state_->adminListener->abort();
+  asio::post(state_->loops.first(), [state = state_.get()] { state->minute.cancel(); });
+  state_->service.access.flush();
+  state_->loops.stop();
+}
+
+std::string Server::url() const {
+  return schemeOf(state_->options) + state_->listener->address();
+}
+
+std::string Server::adminUrl() const {
+  return state_->adminListener ? "http://" + state_->adminListener->address() : std::string();
+}
+
+}  // namespace counterfoil::server
