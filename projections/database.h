@@ -11,14 +11,18 @@
 #include <string>
 #include <string_view>
 
-#include "ledger/core/outcome.h"
 #include "ledger/core/ids.h"
+#include "ledger/core/outcome.h"
 
 namespace counterfoil {
 
 // diskFull, viewDamaged (not a database, damaged, or not our tables) or notReady (busy, I/O, cannot be opened: worth another try), with
 // SQLite's own words for `code`. `file` is the database's file name.
 Fault databaseFault(int code, std::string_view file, std::string_view doing);
+
+// Bytes that SQLite holds for the calling thread: what was allocated in it less what was freed in it. Of use as a difference, for work that
+// begins and ends in one thread.
+std::int64_t databaseMemory();
 
 // One prepared statement. Parameters count from 1, columns from 0, as in SQLite. Bound texts and blobs are not copied: they must live until
 // reset() or the next binding. Column texts live until the next step() or reset(). Used by one thread at a time.
@@ -68,8 +72,8 @@ class Statement {
 class Database {
  public:
   // Each throws databaseFault(). `vfs` empty: SQLite's own.
-  static Database create(const std::filesystem::path& path, const std::string& vfs = {});    // made if it is not there, mode 0600
-  static Database open(const std::filesystem::path& path, const std::string& vfs = {});      // for writing, must be there
+  static Database create(const std::filesystem::path& path, const std::string& vfs = {});  // made if it is not there, mode 0600
+  static Database open(const std::filesystem::path& path, const std::string& vfs = {});    // for writing, must be there
   static Database openReadOnly(const std::filesystem::path& path, const std::string& vfs = {});
   static Database inMemory();
 

@@ -51,9 +51,9 @@ bool writeWhole(const fs::path& path, crypto::Bytes bytes) {
 struct ViewRunner::Lane {
   std::unique_ptr<log::PartitionReader> reader;
   bool main = false;
-  bool rebuildAll = false;                    // of the main lane: everything goes to new files until the log's end
-  std::map<WorkspaceNumber, bool> only;       // of a repair: these, and whether they are rebuilt
-  std::set<WorkspaceNumber> met;              // while rebuilding all
+  bool rebuildAll = false;               // of the main lane: everything goes to new files until the log's end
+  std::map<WorkspaceNumber, bool> only;  // of a repair: these, and whether they are rebuilt
+  std::set<WorkspaceNumber> met;         // while rebuilding all
 };
 
 ViewRunner::ViewRunner(log::EventLog& log, keys::KeyRing& ring, ViewRunnerOptions options)
@@ -73,6 +73,7 @@ ViewRunner::ViewRunner(log::EventLog& log, keys::KeyRing& ring, ViewRunnerOption
     changed_.notify_all();
   };
   for (std::size_t index = 0; index < count; ++index) workers_.push_back(std::make_unique<ViewWorker>(each, ring_, board_, done));
+  assigned_.resize(count);
 }
 
 ViewRunner::~ViewRunner() {
@@ -186,6 +187,7 @@ void ViewRunner::hand(Lane& lane, std::vector<log::ValidRecord>& records) {
     task.records.push_back(std::move(record));
   }
   if (lane.main) unsaved_ += records.size();
+  assign(order, tasks);
   for (const WorkspaceNumber workspace : order) {
     touched_.insert(workspace);
     push(std::move(tasks[workspace]));
@@ -198,8 +200,32 @@ void ViewRunner::push(ViewTask task) {
     changed_.wait(guard, [&] { return queuedBytes_ < options_.queueBytes; });
     queuedBytes_ += task.bytes;
   }
-  ViewWorker& worker = *workers_[task.workspace.value % workers_.size()];
-  worker.push(std::move(task));
+  const std::size_t worker = workerOf_.try_emplace(task.workspace, task.workspace.value % workers_.size()).first->second;
+  assigned_[worker] += task.bytes;
+  workers_[worker]->push(std::move(task));
+}
+
+// Workspaces that are met for the first time go to the worker that has had least, the largest of them first: few workspaces hold most
+// entries, and two of those must not wait for one worker while another has nothing to do.
+void ViewRunner::assign(const std::vector<WorkspaceNumber>& order,
+                        const std::unordered_map<WorkspaceNumber, ViewTask, WorkspaceNumberHash>& tasks) {
+  std::vector<std::pair<std::size_t, WorkspaceNumber>> fresh;
+  std::vector<std::size_t> load = assigned_;
+  for (const WorkspaceNumber workspace : order) {
+    const std::size_t bytes = tasks.at(workspace).bytes;
+    const auto known = workerOf_.find(workspace);
+    if (known == workerOf_.end()) {
+      fresh.emplace_back(bytes, workspace);
+    } else {
+      load[known->second] += bytes;
+    }
+  }
+  std::sort(fresh.begin(), fresh.end(), [](const auto& left, const auto& right) { return left.first > right.first; });
+  for (const auto& [bytes, workspace] : fresh) {
+    const auto least = static_cast<std::size_t>(std::min_element(load.begin(), load.end()) - load.begin());
+    workerOf_.emplace(workspace, least);
+    load[least] += bytes;
+  }
 }
 
 void ViewRunner::drainAll() {
@@ -292,8 +318,8 @@ void ViewRunner::checkLengths() {
     if (state.fault || state.size <= size) continue;
     board_.fail(workspace,
                 Fault(ErrorCode::logTruncated,
-                      "the log ends at entry " + std::to_string(size) + " of workspace " + std::to_string(workspace.value) + ", its view at " +
-                          std::to_string(state.size),
+                      "the log ends at entry " + std::to_string(size) + " of workspace " + std::to_string(workspace.value) +
+                          ", its view at " + std::to_string(state.size),
                       "put the whole log back; only if its end is lost for good, run `counterfoil rebuild`"),
                 false);
   }
@@ -467,7 +493,8 @@ void ViewRunner::followLoop() {
     }
     std::unique_lock guard(mutex_);
     const auto called = [this] { return awake_ || stopping_; };
-    if (!more && !changed_.wait_for(guard, std::chrono::milliseconds(options_.retryMilliseconds), called)) sinceRetry = options_.retryMilliseconds;
+    if (!more && !changed_.wait_for(guard, std::chrono::milliseconds(options_.retryMilliseconds), called))
+      sinceRetry = options_.retryMilliseconds;
     // A little more will come: what comes in this time is applied as one batch.
     if (!more && !stopping_) {
       changed_.wait_for(guard, std::chrono::milliseconds(options_.gatherMilliseconds), [this] { return stopping_; });

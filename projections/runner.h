@@ -19,17 +19,17 @@
 namespace counterfoil::views {
 
 struct ViewRunnerOptions {
-  ViewFileOptions files;               // the folder `<data>/views`
+  ViewFileOptions files;  // the folder `<data>/views`
   PartitionId partition;
-  std::size_t workers = 0;             // 0: one a core
-  std::size_t openMax = 1'024;         // view files open at once
-  std::size_t queueBytes = 64 * 1024 * 1024;    // records read but not yet applied
-  std::size_t rebuildBytes = 256 * 1024 * 1024; // caches of views being rebuilt
+  std::size_t workers = 0;                       // 0: one a core
+  std::size_t openMax = 1'024;                   // view files open at once
+  std::size_t queueBytes = 64 * 1024 * 1024;     // records read but not yet applied
+  std::size_t rebuildBytes = 256 * 1024 * 1024;  // caches of views being rebuilt
   // The ring is fed by somebody else with every key of the log, up to its end (the ledger's own ring is). Otherwise the runner starts at
   // the log's beginning to find them; views still go on from where they stand.
   bool keysComplete = false;
-  std::int64_t gatherMilliseconds = 10;     // follow(): between hearing of records and reading them
-  std::int64_t retryMilliseconds = 5'000;   // follow(): between tries with views that a full disk stopped
+  std::int64_t gatherMilliseconds = 10;    // follow(): between hearing of records and reading them
+  std::int64_t retryMilliseconds = 5'000;  // follow(): between tries with views that a full disk stopped
 };
 
 struct ViewStatus {
@@ -41,8 +41,8 @@ struct ViewStatus {
 };
 
 struct ViewProgress {
-  std::uint64_t records = 0;   // read from the log
-  std::uint64_t applied = 0;   // handed to the workers and done
+  std::uint64_t records = 0;  // read from the log
+  std::uint64_t applied = 0;  // handed to the workers and done
 };
 
 // All methods are thread safe, but catchUp(), follow(), stop() and destruction belong to one thread.
@@ -53,7 +53,8 @@ class ViewRunner {
   ~ViewRunner();
 
   // Reads to the log's end and applies everything, rebuilds and retries included; returns when all of it is committed. Not while following.
-  // Throws the log's faults (logDamaged, logUnavailable); those of views are in status(). `progress` is called now and then, on this thread.
+  // Throws the log's faults (logDamaged, logUnavailable); those of views are in status(). `progress` is called now and then, on this
+  // thread.
   void catchUp(const std::function<void(const ViewProgress&)>& progress = {});
   // The next catchUp(), or the thread of follow(), makes this view anew from the log's beginning; it takes the old one's place when it is
   // complete. Clears its fault.
@@ -87,6 +88,7 @@ class ViewRunner {
   bool pump(Lane& lane);
   void hand(Lane& lane, std::vector<log::ValidRecord>& records);
   void push(ViewTask task);
+  void assign(const std::vector<WorkspaceNumber>& order, const std::unordered_map<WorkspaceNumber, ViewTask, WorkspaceNumberHash>& tasks);
   bool beginRepair(std::set<WorkspaceNumber>& attempted);
   bool stepRepair();
   void finish(WorkspaceNumber workspace);
@@ -106,16 +108,18 @@ class ViewRunner {
   const ViewRunnerOptions options_;
   ViewBoard board_;
   std::vector<std::unique_ptr<ViewWorker>> workers_;
+  std::unordered_map<WorkspaceNumber, std::size_t, WorkspaceNumberHash> workerOf_;  // for good: records of a workspace stay in order
+  std::vector<std::size_t> assigned_;                                               // bytes that went to each worker
   std::unique_ptr<Lane> main_;
   std::unique_ptr<Lane> repair_;
-  bool checkLengths_ = false;  // at the log's end: is any view longer than its chain?
-  std::uint64_t unsaved_ = 0;  // records read since the place was saved
+  bool checkLengths_ = false;          // at the log's end: is any view longer than its chain?
+  std::uint64_t unsaved_ = 0;          // records read since the place was saved
   std::set<WorkspaceNumber> touched_;  // since the place was saved
   std::function<void(const ViewProgress&)> progress_;
 
   mutable std::mutex mutex_;  // of everything below
   std::condition_variable changed_;
-  std::size_t queuedBytes_ = 0;   // handed out and not done
+  std::size_t queuedBytes_ = 0;  // handed out and not done
   ViewProgress done_;
   std::set<WorkspaceNumber> rebuildRequests_;
   bool rebuildAll_ = false;

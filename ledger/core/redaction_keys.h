@@ -1,6 +1,7 @@
 // What redaction needs to know of a workspace's keys, so that it need not know the key ring. Implemented by keys::WorkspaceKeys.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -12,6 +13,7 @@
 #include "ledger/core/value.h"
 #include "ledger/crypto/aead.h"
 #include "ledger/crypto/hmac.h"
+#include "ledger/crypto/short_hash.h"
 
 namespace counterfoil {
 
@@ -51,10 +53,20 @@ class SubjectKey {
 class FingerprintKey {
  public:
   FingerprintKey(const KeyId& id, std::uint32_t generation, crypto::SecretBytes key)
-      : id_(id), generation_(generation), key_(std::move(key)), hmac_(key_.bytes()) {}
+      : id_(id), generation_(generation), key_(std::move(key)), hmac_(key_.bytes()) {
+    static constexpr std::uint8_t kPurpose[] = {'m', 'e', 'm', 'o', 'r', 'y'};
+    crypto::Digest mac = hmac_.mac({kPurpose});
+    std::copy_n(mac.begin(), memoryKey_.size(), memoryKey_.begin());
+    crypto::wipe(mac.data(), mac.size());
+  }
+  ~FingerprintKey() { crypto::wipe(memoryKey_.data(), memoryKey_.size()); }
+  FingerprintKey(const FingerprintKey&) = delete;
+  FingerprintKey& operator=(const FingerprintKey&) = delete;
   const KeyId& id() const { return id_; }
   std::uint32_t generation() const { return generation_; }
   const crypto::HmacKey& hmac() const { return hmac_; }
+  // For tables in memory of texts that were fingerprinted; once the key is gone nobody can ask them.
+  const crypto::ShortHashKey& memoryKey() const { return memoryKey_; }
   crypto::Bytes bytes() const { return key_.bytes(); }
 
  private:
@@ -62,6 +74,7 @@ class FingerprintKey {
   std::uint32_t generation_;
   crypto::SecretBytes key_;
   crypto::HmacKey hmac_;
+  crypto::ShortHashKey memoryKey_;
 };
 
 // The keys of one workspace. Thread safe. Keys made here stay pending until a record that carries them is durable; whoever uses one names
@@ -87,11 +100,22 @@ class RedactionKeys {
 // The first sixteen bytes of HMAC(K_fingerprint, SHA-256(value)).
 using FingerprintTag = std::array<std::uint8_t, 16>;
 
+// A tag and the generation of the key it was made with.
+struct GenerationTag {
+  std::uint32_t generation;
+  FingerprintTag tag;
+  friend bool operator==(const GenerationTag&, const GenerationTag&) = default;
+};
+
 // The secrets a workspace has fingerprinted: of live leases, and the last million of ended ones. Thread safe for readers.
 class KnownSecrets {
  public:
   virtual ~KnownSecrets() = default;
   virtual bool contains(WorkspaceNumber workspace, std::uint32_t generation, const FingerprintTag& tag) const = 0;
+  // True if one of `tags` is known: a whole text asked for at once.
+  virtual bool containsAny(WorkspaceNumber workspace, std::span<const GenerationTag> tags) const {
+    return std::any_of(tags.begin(), tags.end(), [&](const GenerationTag& each) { return contains(workspace, each.generation, each.tag); });
+  }
   // True if the workspace has none: texts need not be searched for them.
   virtual bool empty(WorkspaceNumber workspace) const = 0;
 };

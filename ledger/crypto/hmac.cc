@@ -10,6 +10,8 @@
 #include <bit>
 #include <cstring>
 
+#include "ledger/crypto/error.h"
+
 namespace counterfoil::crypto {
 namespace {
 
@@ -28,6 +30,15 @@ void absorbKeyBlock(const std::array<std::uint8_t, kBlockSize>& key, std::uint8_
   SHA256_Init(&context);
   SHA256_Update(&context, block.data(), block.size());
   wipe(block.data(), block.size());
+}
+
+// The message's last block: 32 bytes, 0x80, zeros, and the bit length of key block and message.
+template <class Block>
+void padDigest(Block& block) {
+  constexpr std::size_t kBits = (kBlockSize + kDigestSize) * 8;
+  block[kDigestSize] = 0x80;
+  block[kBlockSize - 2] = kBits >> 8;
+  block[kBlockSize - 1] = kBits & 0xff;
 }
 
 std::uint32_t toBigEndian(std::uint32_t word) {
@@ -62,12 +73,9 @@ HmacKey::HmacKey(HmacKey&&) noexcept = default;
 HmacKey& HmacKey::operator=(HmacKey&&) noexcept = default;
 
 Digest HmacKey::mac(std::initializer_list<Bytes> parts) const {
-  // The outer hash is always one block: inner digest, 0x80, zeros, and the bit length of key block and digest.
-  constexpr std::size_t kOuterBits = (kBlockSize + kDigestSize) * 8;
+  // The outer hash is always one block.
   std::array<std::uint8_t, kBlockSize> last{};
-  last[kDigestSize] = 0x80;
-  last[kBlockSize - 2] = kOuterBits >> 8;
-  last[kBlockSize - 1] = kOuterBits & 0xff;
+  padDigest(last);
 
   SHA256_CTX context = state_->inner;
   for (const Bytes part : parts) SHA256_Update(&context, part.data(), part.size());
@@ -85,6 +93,33 @@ Digest HmacKey::mac(std::initializer_list<Bytes> parts) const {
   wipe(last.data(), last.size());
   wipe(words.data(), sizeof(words));
   return result;
+}
+
+void HmacKey::macs(std::span<const Digest> messages, std::span<Digest> out) const {
+  constexpr std::size_t kLanes = ShortMessages::kLanes;
+  if (messages.size() > kLanes || out.size() < messages.size()) throw CryptoError("hmac: more messages than lanes");
+  struct Work {
+    std::array<ShortMessages::Words, kLanes> states;
+    std::array<ShortMessages::Block, kLanes> blocks;
+    ~Work() { wipe(this, sizeof(*this)); }
+  } work;
+  for (std::size_t lane = 0; lane < messages.size(); ++lane) {
+    std::memcpy(work.states[lane].data(), state_->inner.h, sizeof(state_->inner.h));
+    work.blocks[lane].fill(0);
+    std::memcpy(work.blocks[lane].data(), messages[lane].data(), kDigestSize);
+    padDigest(work.blocks[lane]);
+  }
+  compressLanes(work.states, work.blocks, messages.size());
+  for (std::size_t lane = 0; lane < messages.size(); ++lane) {
+    for (std::uint32_t& word : work.states[lane]) word = toBigEndian(word);
+    std::memcpy(work.blocks[lane].data(), work.states[lane].data(), kDigestSize);
+    std::memcpy(work.states[lane].data(), state_->outer.h, sizeof(state_->outer.h));
+  }
+  compressLanes(work.states, work.blocks, messages.size());
+  for (std::size_t lane = 0; lane < messages.size(); ++lane) {
+    for (std::uint32_t& word : work.states[lane]) word = toBigEndian(word);
+    std::memcpy(out[lane].data(), work.states[lane].data(), kDigestSize);
+  }
 }
 
 Digest hmacSha256(Bytes key, std::initializer_list<Bytes> parts) {

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "ledger/crypto/digest.h"
+#include "ledger/crypto/digest_lanes.h"
 #include "ledger/crypto/wiping.h"
 
 namespace counterfoil::crypto {
@@ -20,6 +21,8 @@ class HmacKey {
 
   // MAC of the concatenation of `parts`.
   Digest mac(std::initializer_list<Bytes> parts) const;
+  // MACs of at most ShortMessages::kLanes digests at once; `out` must have as many places.
+  void macs(std::span<const Digest> messages, std::span<Digest> out) const;
 
  private:
   struct State;

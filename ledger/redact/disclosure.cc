@@ -1,7 +1,9 @@
 // Commitments to personal values and their disclosures (FORMATS: Personal values), after RFC 9901.
 #include <algorithm>
-#include <cstring>
+#include <array>
+#include <charconv>
 #include <string>
+#include <tuple>
 
 #include "ledger/core/encoding.h"
 #include "ledger/redact/fingerprint.h"
@@ -18,31 +20,37 @@ crypto::Bytes bytesOf(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-// number "\n" entry id (hex) "\n" field path: what salt and disclosure key are bound to.
-std::string placeText(WorkspaceNumber workspace, const EntryId& entry, std::string_view path) {
-  std::string result;
-  result.reserve(20 + 1 + 32 + 1 + path.size());
-  result += std::to_string(workspace.value);
-  result += '\n';
-  result += toHex(entry.bytes);
-  result += '\n';
-  result += path;
-  return result;
-}
+// number "\n" entry id (hex) "\n", before the field path: what salt and disclosure key are bound to.
+class Place {
+ public:
+  Place(WorkspaceNumber workspace, const EntryId& entry) {
+    constexpr std::string_view kHex = "0123456789abcdef";
+    char* out = std::to_chars(text_.data(), text_.data() + text_.size(), workspace.value).ptr;
+    *out++ = '\n';
+    for (const std::uint8_t byte : entry.bytes) {
+      *out++ = kHex[byte >> 4];
+      *out++ = kHex[byte & 15];
+    }
+    *out++ = '\n';
+    size_ = static_cast<std::size_t>(out - text_.data());
+  }
+  crypto::Bytes bytes() const { return bytesOf({text_.data(), size_}); }
 
-std::string associatedData(WorkspaceNumber workspace, const EntryId& entry, std::string_view path) {
-  std::string data;
-  data.reserve(8 + entry.bytes.size() + path.size());
-  for (int shift = 0; shift < 64; shift += 8) data += static_cast<char>(workspace.value >> shift);
-  data.append(reinterpret_cast<const char*>(entry.bytes.data()), entry.bytes.size());
-  data += path;
-  return data;
+ private:
+  std::array<char, 20 + 1 + 2 * std::tuple_size_v<decltype(EntryId::bytes)> + 1> text_;
+  std::size_t size_ = 0;
+};
+
+void appendAssociatedData(WorkspaceNumber workspace, const EntryId& entry, std::string_view path, WipingString& out) {
+  for (int shift = 0; shift < 64; shift += 8) out += static_cast<char>(workspace.value >> shift);
+  out.append(reinterpret_cast<const char*>(entry.bytes.data()), entry.bytes.size());
+  out += path;
 }
 
 // The disclosure's own key: HKDF(K_subject, ...), of which the first step is kept with the subject's key.
-crypto::AeadKey disclosureKey(const SubjectKey& key, std::string_view place) {
+crypto::AeadKey disclosureKey(const SubjectKey& key, const Place& place, std::string_view path) {
   static constexpr std::uint8_t kFirstBlock[] = {1};
-  crypto::Digest bytes = key.expand().mac({bytesOf("counterfoil disclosure v1\n"), bytesOf(place), kFirstBlock});
+  crypto::Digest bytes = key.expand().mac({bytesOf("counterfoil disclosure v1\n"), place.bytes(), bytesOf(path), kFirstBlock});
   crypto::AeadKey result{crypto::Bytes(bytes)};
   crypto::wipe(bytes.data(), bytes.size());
   return result;
@@ -51,16 +59,19 @@ crypto::AeadKey disclosureKey(const SubjectKey& key, std::string_view place) {
 // JSON string content, shortest escapes; valid UTF-8 passes through.
 void appendEscaped(std::string_view text, WipingString& out) {
   constexpr std::string_view kHex = "0123456789abcdef";
-  for (const char character : text) {
-    const auto byte = static_cast<std::uint8_t>(character);
-    if (character == '"' || character == '\\') {
+  const auto plain = [](char character) { return character != '"' && character != '\\' && static_cast<std::uint8_t>(character) >= 0x20; };
+  for (;;) {
+    const auto special = std::find_if_not(text.begin(), text.end(), plain);
+    out.append(text.begin(), special);
+    if (special == text.end()) return;
+    const auto byte = static_cast<std::uint8_t>(*special);
+    text.remove_prefix(static_cast<std::size_t>(special - text.begin()) + 1);
+    if (byte == '"' || byte == '\\') {
       out += '\\';
-      out += character;
-    } else if (byte >= 0x20) {
-      out += character;
-    } else if (character == '\n') {
+      out += static_cast<char>(byte);
+    } else if (byte == '\n') {
       out += "\\n";
-    } else if (character == '\t') {
+    } else if (byte == '\t') {
       out += "\\t";
     } else {
       out += "\\u00";
@@ -99,10 +110,7 @@ bool unescape(std::string_view text, WipingString& out) {
   return true;
 }
 
-WipingString disclosureText(std::string_view salt, std::string_view path, std::string_view value) {
-  // Six bytes for a control character is the most one byte becomes; most texts have none, so the buffer is rarely moved.
-  WipingString json;
-  json.reserve(value.size() + value.size() / 8 + path.size() + kSaltDigits + 16);
+void appendDisclosureText(std::string_view salt, std::string_view path, std::string_view value, WipingString& json) {
   json += "[\"";
   json += salt;
   json += "\",\"";
@@ -110,17 +118,23 @@ WipingString disclosureText(std::string_view salt, std::string_view path, std::s
   json += "\",\"";
   appendEscaped(value, json);
   json += "\"]";
-  return json;
 }
 
 }  // namespace
 
 PersonalValue commitTo(const SubjectKey& key, WorkspaceNumber workspace, const EntryId& entry, std::string_view path,
                        std::string_view value, const crypto::AeadNonce& nonce) {
-  const std::string place = placeText(workspace, entry, path);
-  const crypto::Digest salt = key.hmac().mac({bytesOf("counterfoil salt v1\n"), bytesOf(place)});
-  const WipingString json = disclosureText(toBase64Url(crypto::Bytes(salt).first(kSaltBytes)), path, value);
-  std::string encoded = toBase64Url(bytesOf(json));
+  const Place place(workspace, entry);
+  const crypto::Digest salt = key.hmac().mac({bytesOf("counterfoil salt v1\n"), place.bytes(), bytesOf(path)});
+  // Associated data and JSON in one buffer. Six bytes for a control character is the most one byte becomes; most texts have none, so it is
+  // rarely moved.
+  WipingString work;
+  work.reserve(8 + entry.bytes.size() + value.size() + value.size() / 8 + 2 * path.size() + kSaltDigits + 16);
+  appendAssociatedData(workspace, entry, path, work);
+  const std::size_t associated = work.size();
+  appendDisclosureText(toBase64Url(crypto::Bytes(salt).first(kSaltBytes)), path, value, work);
+  const std::string_view whole = work;
+  std::string encoded = toBase64Url(bytesOf(whole.substr(associated)));
 
   PersonalValue result;
   result.commitment.path = path;
@@ -128,7 +142,7 @@ PersonalValue commitTo(const SubjectKey& key, WorkspaceNumber workspace, const E
   result.disclosure.path = path;
   result.disclosure.keyId = key.id();
   result.disclosure.nonce = nonce;
-  result.disclosure.sealed = disclosureKey(key, place).seal(nonce, bytesOf(associatedData(workspace, entry, path)), bytesOf(encoded));
+  result.disclosure.sealed = disclosureKey(key, place, path).seal(nonce, bytesOf(whole.substr(0, associated)), bytesOf(encoded));
   crypto::wipe(encoded.data(), encoded.size());
   return result;
 }
@@ -136,8 +150,10 @@ PersonalValue commitTo(const SubjectKey& key, WorkspaceNumber workspace, const E
 std::optional<crypto::SecretBytes> disclose(const SubjectKey& key, WorkspaceNumber workspace, const EntryId& entry,
                                             const SealedDisclosure& disclosure, const crypto::Digest& commitment) {
   const std::string_view path = disclosure.path;
-  const crypto::AeadKey aead = disclosureKey(key, placeText(workspace, entry, path));
-  const auto encoded = aead.open(disclosure.nonce, bytesOf(associatedData(workspace, entry, path)), disclosure.sealed);
+  WipingString associated;
+  appendAssociatedData(workspace, entry, path, associated);
+  const crypto::AeadKey aead = disclosureKey(key, Place(workspace, entry), path);
+  const auto encoded = aead.open(disclosure.nonce, bytesOf(associated), disclosure.sealed);
   if (!encoded || !crypto::equalConstantTime(crypto::sha256(encoded->bytes()), commitment)) return std::nullopt;
   auto json = fromBase64Url(encoded->text());
   if (!json) return std::nullopt;

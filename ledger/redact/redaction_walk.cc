@@ -11,6 +11,7 @@ namespace counterfoil::redact {
 namespace {
 
 constexpr std::string_view kPresent = "1";
+constexpr std::size_t kTextsUsual = 24;
 
 bool isPerson(PrincipalValue principal) {
   return !principal.id.empty() && (principal.kind == PrincipalKind::human || looksLikeEmail(principal.id));
@@ -54,6 +55,7 @@ void RedactionWalk::run() {
   for (const Step step : {Step::secrets, Step::ids, Step::texts, Step::personal}) {
     walk(step, common_, keptCommon_, nullptr);
     walk(step, body_, keptBody_, nullptr);
+    if (step == Step::secrets) expectTexts();
   }
   const auto byPath = [](const auto& left, const auto& right) { return left.path < right.path; };
   std::sort(result_.commitments.begin(), result_.commitments.end(), byPath);
@@ -151,6 +153,30 @@ void RedactionWalk::moveWhatIsNoAddress(StructValue& source) {
       texts_.note(path, "not-an-address");
     }
     value = {};
+  }
+}
+
+void RedactionWalk::expectTexts() {
+  std::vector<std::string_view> texts;
+  texts.reserve(kTextsUsual);
+  listTexts(common_, texts);
+  listTexts(body_, texts);
+  texts_.expect(std::move(texts));
+}
+
+void RedactionWalk::listTexts(const StructValue& source, std::vector<std::string_view>& texts) const {
+  for (std::size_t index = 0; index < source.table->fields.size(); ++index) {
+    const FieldTable& field = source.table->fields[index];
+    const FieldValue& value = source.values[index];
+    const bool document = field.redaction == RedactionClass::scanned && field.bytesMax > limits::kScannedBytesMax;
+    if (value.count == 0 || document || field.redaction == RedactionClass::secret || field.redaction == RedactionClass::digest) continue;
+    if (field.type == FieldType::text) {
+      if (!isOwnClearText(field)) texts.push_back(value.text());
+    } else if (field.type == FieldType::textList) {
+      texts.insert(texts.end(), value.texts().begin(), value.texts().end());
+    } else if (isStructure(field) && !field.structure->isUnion) {
+      for (const StructValue& item : value.structures()) listTexts(item, texts);
+    }
   }
 }
 

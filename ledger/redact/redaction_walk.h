@@ -32,6 +32,9 @@ class RedactionWalk {
   StructValue skeleton(const StructValue& source);
   FieldValue skeletonField(const FieldTable& field, const FieldValue& source);
   void moveWhatIsNoAddress(StructValue& source);
+  // Tells texts_ what the later steps will search.
+  void expectTexts();
+  void listTexts(const StructValue& source, std::vector<std::string_view>& texts) const;
   void walk(Step step, const StructValue& source, StructValue kept, const FieldPath* parent);
   void structures(Step step, const FieldTable& field, const FieldValue& source, const FieldValue& kept, const FieldPath& path);
   void principal(const StructValue& source, StructValue kept, const FieldPath& path);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@ namespace counterfoil::redact {
 namespace {
 
 constexpr std::size_t kLeast = limits::kSecretCandidateBytesMin;
+static_assert(kLeast >= sizeof(std::uint64_t));
 constexpr std::size_t kMost = limits::kSecretCandidateBytesMax;
 
 bool isRunByte(char c) {
@@ -25,26 +27,31 @@ int hexValue(char c) {
   return isOf(c, kHexDigit) ? lowerOf(c) - 'a' + 10 : -1;
 }
 
-int base64Value(char c) {
-  if (isOf(c, kUpper)) return c - 'A';
-  if (isOf(c, kLower)) return c - 'a' + 26;
-  if (isOf(c, kDigit)) return c - '0' + 52;
-  if (c == '+' || c == '-') return 62;
-  return c == '/' || c == '_' ? 63 : -1;
-}
+constexpr std::array<std::int8_t, 256> kBase64Values = [] {
+  std::array<std::int8_t, 256> values{};
+  values.fill(-1);
+  std::int8_t next = 0;
+  for (const char c : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")) {
+    values[static_cast<unsigned char>(c)] = next++;
+  }
+  values['-'] = 62;
+  values['_'] = 63;
+  return values;
+}();
 
 // Decoded bytes of at most one candidate, wiped when it dies.
 struct Decoded {
-  std::array<char, kMost> bytes{};
+  std::array<char, kMost> bytes;
   std::size_t size = 0;
-  Decoded() = default;
+  Decoded() {}  // NOLINT(modernize-use-equals-default): the bytes are not set before they are written
   Decoded(const Decoded&) = delete;
   Decoded& operator=(const Decoded&) = delete;
-  ~Decoded() { crypto::wipe(bytes.data(), bytes.size()); }
+  ~Decoded() { crypto::wipe(bytes.data(), size); }
   std::string_view view() const { return {bytes.data(), size}; }
 };
 
 bool percentDecode(std::string_view run, Decoded& out) {
+  if (run.find('%') == std::string_view::npos) return false;
   bool changed = false;
   for (std::size_t i = 0; i < run.size(); ++i) {
     char c = run[i];
@@ -64,7 +71,7 @@ bool base64Decode(std::string_view run, Decoded& out) {
   std::uint32_t group = 0;
   unsigned bits = 0;
   for (char c : run) {
-    const int value = base64Value(c);
+    const int value = kBase64Values[static_cast<unsigned char>(c)];
     if (value < 0) return false;
     group = (group << 6) | static_cast<std::uint32_t>(value);
     bits += 6;
@@ -113,6 +120,21 @@ std::size_t decodeUtf8(std::string_view text, std::size_t at, std::uint32_t& poi
   }
   point = value;
   return size;
+}
+
+// Of at least eight bytes.
+std::uint64_t hashOf(std::string_view candidate, std::size_t place) {
+  constexpr std::uint64_t kMix = 0x9e3779b97f4a7c15ULL;
+  std::uint64_t hash = (candidate.size() ^ place << 32) * kMix;
+  const auto take = [&](const char* from) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, from, sizeof(word));
+    hash = (hash ^ word) * kMix;
+    hash ^= hash >> 32;
+  };
+  for (std::size_t at = 0; at + sizeof(hash) <= candidate.size(); at += sizeof(hash)) take(candidate.data() + at);
+  take(candidate.data() + candidate.size() - sizeof(hash));
+  return hash;
 }
 
 // One place for everything found in a decoded form. A named type: a lambda here would be a new one at every depth of the templates below.
@@ -189,19 +211,27 @@ class Collector {
     const std::string_view candidate = text.substr(begin, end - begin);
     const auto [from, to] = place(begin, end);
     // Seen before at the same place: a run without dots is its own trimmed form. Only a hash is kept, never the bytes.
-    std::uint64_t hash = 0xcbf29ce484222325ULL ^ from;
-    for (char c : candidate) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-    if (std::find(seen_.begin(), seen_.end(), hash) != seen_.end()) return true;
+    const std::uint64_t hash = hashOf(candidate, from);
+    const auto firstSeen = firstSeen_.begin() + static_cast<std::ptrdiff_t>(std::min(seen_, firstSeen_.size()));
+    if (std::find(firstSeen_.begin(), firstSeen, hash) != firstSeen) return true;
+    if (std::find(moreSeen_.begin(), moreSeen_.end(), hash) != moreSeen_.end()) return true;
     if (remaining_ == 0) return false;
     --remaining_;
-    seen_.push_back(hash);
+    if (seen_ < firstSeen_.size()) {
+      firstSeen_[seen_] = hash;
+    } else {
+      moreSeen_.push_back(hash);
+    }
+    ++seen_;
     visit_(candidate, from, to);
     return true;
   }
 
   std::size_t& remaining_;
   const SecretCandidateVisitor& visit_;
-  std::vector<std::uint64_t> seen_;  // at most limits::kSecretCandidatesMax
+  std::size_t seen_ = 0;
+  std::array<std::uint64_t, 32> firstSeen_;  // enough for most texts
+  std::vector<std::uint64_t> moreSeen_;
 };
 
 }  // namespace

@@ -25,6 +25,8 @@ class TextRedaction {
 
   // `secret`: its fingerprint. Other texts of the request are searched for it from now on.
   std::string_view secret(const FieldValue& value, const FieldPath& path);
+  // The texts that the functions below will be called with, once secret() was for the last time; documents left out.
+  void expect(std::vector<std::string_view> texts) { search_.survey(std::move(texts)); }
   // `id`. `person`: it names a human, whatever it looks like.
   std::string_view identifier(std::string_view text, const FieldPath& path, std::size_t bytesMax, bool person);
   // A `clear` text: only what has a public digest's form.

@@ -1,5 +1,6 @@
 // Entries by their filters. One index a filter, all ordered by seq; what has no index is looked up row by row in what the others leave.
 #include <algorithm>
+#include <climits>
 
 #include "ledger/core/arena.h"
 #include "ledger/core/entry.h"
@@ -12,6 +13,8 @@ namespace {
 
 // A time range with fewer entries than this is read whole from its index; a larger one only narrows the walk.
 constexpr std::int64_t kRangeKeysMax = 8'192;
+// A prefix of at most so many words is searched as these words.
+constexpr std::size_t kPrefixWordsMax = 32;
 
 struct ColumnFilter {
   Match match;
@@ -26,7 +29,7 @@ constexpr ColumnFilter kColumns[] = {
     {Match::sandbox, "sandbox", "entry_sandbox"},
     {Match::lease, "lease", "entry_lease"},
     {Match::bundle, "bundle", "entry_bundle"},
-    {Match::state, "state", nullptr},  // an index of it is used if the view has one
+    {Match::state, "state", nullptr},  // entry_state, which older views do not have
 };
 
 std::unique_ptr<KeyList> columnKeys(ViewConnection& view, const char* column, const char* index, std::int64_t name, Order order,
@@ -35,6 +38,22 @@ std::unique_ptr<KeyList> columnKeys(ViewConnection& view, const char* column, co
   LentStatement statement = view.statement("SELECT seq FROM entry" + indexed + " WHERE " + column + " = ?2" + keyBound("seq", order));
   statement->bindNumber(2, name);
   return std::make_unique<StatementKeys>(std::move(statement), order, budget);
+}
+
+// Words of the text index that begin with `prefix`; none if there are more than kPrefixWordsMax.
+std::vector<std::string> wordsWith(ViewConnection& view, const std::string& prefix) {
+  view.openWords();
+  LentStatement next = view.statement("SELECT term FROM temp.entry_word WHERE term >= ?1 AND term < ?2 LIMIT 1");
+  const std::string end = prefix + "\U0010FFFF";
+  std::vector<std::string> words;
+  for (std::string from = prefix; words.size() <= kPrefixWordsMax; from = words.back() + '\x01') {  // no word goes on with that
+    next->bindText(1, from);
+    next->bindText(2, end);
+    if (!next->step()) return words;
+    words.emplace_back(next->text(0));
+    next->reset();
+  }
+  return {};
 }
 
 class EntrySearch {
@@ -70,12 +89,17 @@ class EntrySearch {
   }
 
   bool addValues() {
-    const auto values = [&](Match match, const char* table, const char* index) {
-      return filters_[match].empty() || add(valueKeys(view_, table, index, "", filters_[match], filters_.order, budget_));
+    const auto values = [&](Match match, const char* table) {
+      return filters_[match].empty() || add(valueKeys(view_, table, Granted::whether, filters_[match], filters_.order, budget_));
     };
-    if (!values(Match::resource, "entry_resource", "entry_resource_value") || !values(Match::scope, "entry_scope", "entry_scope_value"))
-      return false;
-    if (!values(Match::fingerprint, "entry_fingerprint", nullptr)) return false;
+    if (!values(Match::resource, "entry_resource") || !values(Match::scope, "entry_scope")) return false;
+    if (!filters_[Match::fingerprint].empty()) {
+      const auto shown = view_.findName(filters_[Match::fingerprint]);
+      if (!shown) return false;
+      LentStatement statement = view_.statement("SELECT seq FROM entry_fingerprint WHERE value = ?2" + keyBound("seq", filters_.order));
+      statement->bindNumber(2, *shown);
+      lists_.push_back(std::make_unique<StatementKeys>(std::move(statement), filters_.order, budget_));
+    }
     if (!filters_[Match::reason].empty()) {
       const auto reason = view_.findName(filters_[Match::reason]);
       if (!reason) return false;
@@ -190,23 +214,36 @@ Page openPage(ViewConnection& view, ListKind list, const Filters& filters) {
   return page;
 }
 
-std::unique_ptr<KeyList> valueKeys(ViewConnection& view, const char* table, const char* index, const char* where, std::string_view value,
-                                   Order order, Budget& budget) {
+std::unique_ptr<KeyList> valueKeys(ViewConnection& view, std::string_view table, Granted granted, std::string_view value, Order order,
+                                   Budget& budget) {
   const auto name = view.findName(value);
   if (!name) return nullptr;
-  std::string sql = "SELECT seq FROM " + std::string(table);
-  if (index != nullptr) sql += " INDEXED BY " + std::string(index);
-  LentStatement statement = view.statement(sql + " WHERE value = ?2" + where + keyBound("seq", order));
-  statement->bindNumber(2, *name);
-  return std::make_unique<StatementKeys>(std::move(statement), order, budget);
+  const std::string from(table);
+  const std::string sql =
+      "SELECT seq FROM " + from + " INDEXED BY " + from + "_value WHERE value = ?2 AND granted = ?3" + keyBound("seq", order);
+  const auto keys = [&](std::int64_t which) {
+    LentStatement statement = view.statement(sql);
+    statement->bindNumber(2, *name);
+    statement->bindNumber(3, which);
+    return std::make_unique<StatementKeys>(std::move(statement), order, budget);
+  };
+  if (granted == Granted::only) return keys(1);
+  std::vector<std::unique_ptr<KeyList>> both;
+  both.push_back(keys(0));
+  both.push_back(keys(1));
+  return std::make_unique<UnionKeys>(std::move(both), order);
 }
 
 std::unique_ptr<KeyList> fullTextKeys(ViewConnection& view, const Filters& filters, Budget& budget) {
   LentStatement statement = view.statement("SELECT rowid FROM entry_text WHERE entry_text MATCH ?2" + keyBound("rowid", filters.order));
   // Bound, but not copied by SQLite: it has to live as long as the statement is on loan.
-  const std::string expression = fullTextExpression(filters[Match::text]);
+  const std::string expression =
+      fullTextExpression(filters[Match::text], [&view](const std::string& prefix) { return wordsWith(view, prefix); });
   sqlite3_bind_text64(statement->get(), 2, expression.data(), expression.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
-  return std::make_unique<StatementKeys>(std::move(statement), filters.order, budget, 64, 50);
+  // What FTS5 had to gather first is walked once, never asked for anew.
+  const bool gathered = expression.find("\" *") != std::string::npos;
+  const auto words = static_cast<int>(std::count(expression.begin(), expression.end(), '"') / 2);
+  return std::make_unique<StatementKeys>(std::move(statement), filters.order, budget, gathered ? INT_MAX : 128 * words, 64 * words);
 }
 
 std::string listEntries(ViewConnection& view, ListKind list, const Filters& filters) {

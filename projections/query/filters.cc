@@ -131,6 +131,22 @@ void setOne(ListKind list, Filters& filters, const std::string& name, const std:
   }
 }
 
+// The word as the text index writes it; empty if that is not for us to say (several words, or letters beyond ASCII).
+std::string plainWord(std::string_view word) {
+  std::string plain;
+  for (const char c : word) {
+    const bool upper = c >= 'A' && c <= 'Z';
+    if (!upper && !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9')) return {};
+    plain += upper ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return plain;
+}
+
+std::vector<std::string> wordsOf(const WordsOfPrefix& words, std::string_view prefix) {
+  const std::string plain = plainWord(prefix);
+  return plain.empty() ? std::vector<std::string>() : words(plain);
+}
+
 // A letter first: a command line takes what begins with a dash for a flag.
 const std::string kCursorStart = "c";
 
@@ -230,7 +246,7 @@ std::vector<std::string> expandKinds(const Filters& filters) {
   return result;
 }
 
-std::string fullTextExpression(std::string_view text) {
+std::string fullTextExpression(std::string_view text, const WordsOfPrefix& words) {
   std::string expression;
   unsigned phrases = 0;
   const auto add = [&](std::string_view phrase, bool prefix) {
@@ -241,6 +257,11 @@ std::string fullTextExpression(std::string_view text) {
     if (!word) return;
     if (++phrases > 16) refuse("text", "has too many words", "at most 16");
     if (!expression.empty()) expression += " AND ";
+    if (const auto known = prefix && words ? wordsOf(words, phrase) : std::vector<std::string>(); !known.empty()) {
+      for (const std::string& one : known) expression += (&one == &known.front() ? "(\"" : " OR \"") + one + '"';
+      expression += ')';
+      return;
+    }
     expression += '"';
     expression += phrase;  // holds no quotes
     expression += prefix ? "\" *" : "\"";

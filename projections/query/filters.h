@@ -76,9 +76,13 @@ Filters resolvePersons(const Filters& filters, const PrincipalResolver& resolver
 // The kinds that `filters` names, as the record writes them; empty for "all". Throws Fault(invalidValue).
 std::vector<std::string> expandKinds(const Filters& filters);
 
-// `text` as an FTS5 expression of quoted phrases that must all be there; no operator of FTS5 gets through. Throws Fault(invalidValue) if
-// nothing is left to search for.
-std::string fullTextExpression(std::string_view text);
+// Gives all words of the text index that begin with a word (lower-case letters and digits of ASCII); none if they are too many to name.
+using WordsOfPrefix = std::function<std::vector<std::string>(const std::string&)>;
+
+// `text` as an FTS5 expression of quoted phrases that must all be there; no operator of FTS5 gets through. A prefix becomes the words that
+// `words` gives, if any: FTS5 gathers all that a prefix matches before it gives the first of it, but steps and skips along words. Throws
+// Fault(invalidValue) if nothing is left to search for.
+std::string fullTextExpression(std::string_view text, const WordsOfPrefix& words = {});
 
 // Where the next page starts. Opaque to callers, bound to list, filters and order; a cursor of another question is refused.
 struct Cursor {

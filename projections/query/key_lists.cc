@@ -9,6 +9,7 @@ namespace counterfoil::query {
 namespace {
 
 constexpr Key kBlockEntries = views::kBlockEntries;
+constexpr int kGallopsAStep = 8;  // stepping to the next row costs less than looking one up
 
 bool before(Order order, Key left, Key right) {
   return order == Order::ascending ? left < right : left > right;
@@ -36,7 +37,8 @@ bool StatementKeys::step() {
 std::optional<Key> StatementKeys::seek(Key key) {
   if (ended_) return std::nullopt;
   if (running_) {
-    for (int stepped = 0; !reached(key); ++stepped) {
+    int stepped = 0;
+    for (; !reached(key); ++stepped) {
       if (stepped == gallop_) {
         statement_->reset();
         running_ = false;
@@ -44,6 +46,7 @@ std::optional<Key> StatementKeys::seek(Key key) {
       }
       if (!step()) return std::nullopt;
     }
+    budget_.spend(stepped / kGallopsAStep);
     if (running_) return current_;
   }
   budget_.spend(cost_);

@@ -52,22 +52,42 @@ class LeaseReader {
             "upstream_attempts, last_seq FROM lease WHERE granted_seq = ?1")),
         history_(
             view.statement("SELECT state, uses, expires_at FROM entry INDEXED BY entry_lease WHERE lease = ?1 AND seq BETWEEN ?2 AND ?3 "
-                           "AND state IS NOT NULL AND occurred_at <= ?4 ORDER BY seq DESC LIMIT 1")) {}
+                           "AND state IS NOT NULL AND occurred_at <= ?4 ORDER BY seq DESC LIMIT 1")),
+        occurred_(view.statement("SELECT occurred_at FROM entry WHERE seq = ?1")) {}
 
-  // False: there is no such lease, or none yet from there.
+  // False: there is no such lease.
   bool load(Key grantedSeq) {
+    if (!loadRow(grantedSeq)) return false;
+    look();
+    return true;
+  }
+  // The two halves of load(). Most leases that are not wanted are refused by their row alone; their history costs far more.
+  bool loadRow(Key grantedSeq) {
     row_->reset();
     row_->bindNumber(1, grantedSeq);
     grantedSeq_ = grantedSeq;
     if (!row_->step()) return false;
+    const bool endedBy = !row_->isNull(kEndedSeq) && row_->number(kEndedSeq) <= from_.pinned;
+    ended_ = endedBy && (!from_.at || row_->number(kEndedAt) <= *from_.at);
+    return true;
+  }
+  void look() {
     current_ = !from_.at && row_->number(kLastSeq) <= from_.pinned;
     state_ = view_.name(row_->number(kState));
     uses_ = row_->number(kUses);
     expiresAt_ = row_->isNull(kExpiresAt) ? 0 : row_->number(kExpiresAt);
     if (!current_) lookBack();
-    const bool endedBy = !row_->isNull(kEndedSeq) && row_->number(kEndedSeq) <= from_.pinned;
-    ended_ = endedBy && (!from_.at || row_->number(kEndedAt) <= *from_.at);
-    return true;
+  }
+  // After loadRow(): false if the lease cannot be valid() whatever its history.
+  bool mayBeValid() { return validFrom() <= *from_.at && !ended_; }
+  // After loadRow(): false if no entry up to the viewpoint gave it a state that is an end.
+  bool mayHaveEnded() {
+    if (row_->isNull(kEndedSeq) || row_->number(kEndedSeq) > from_.pinned) return false;
+    if (!from_.at) return true;
+    occurred_->bindNumber(1, row_->number(kEndedSeq));
+    const bool before = !occurred_->step() || occurred_->isNull(0) || occurred_->number(0) <= *from_.at;
+    occurred_->reset();
+    return before;
   }
   const std::string& state() const { return state_; }
   std::int64_t validFrom() { return row_->number(kValidFrom); }
@@ -207,6 +227,7 @@ class LeaseReader {
   const Viewpoint from_;
   LentStatement row_;
   LentStatement history_;
+  LentStatement occurred_;
   Key grantedSeq_ = 0;
   bool current_ = true;
   bool ended_ = false;
@@ -256,12 +277,10 @@ class LeaseSearch {
     return true;
   }
   bool addValues() {
-    const auto values = [&](Match match, const char* table, const char* index) {
-      return filters_[match].empty() ||
-             add(valueKeys(view_, table, index, " AND granted = 1", filters_[match], filters_.order, budget_), false);
+    const auto values = [&](Match match, const char* table) {
+      return filters_[match].empty() || add(valueKeys(view_, table, Granted::only, filters_[match], filters_.order, budget_), false);
     };
-    return values(Match::resource, "entry_resource", "entry_resource_granted") &&
-           values(Match::scope, "entry_scope", "entry_scope_granted") &&
+    return values(Match::resource, "entry_resource") && values(Match::scope, "entry_scope") &&
            (filters_[Match::text].empty() || add(fullTextKeys(view_, filters_, budget_), false));
   }
   bool addState() {
@@ -322,11 +341,16 @@ class LeaseSearch {
   bool accept(Key key) {
     if (!checkState_ && !from_.at && !checkRange_) return true;
     budget_.spend(2);
-    if (!reader_.load(key)) return false;
-    if (from_.at && !reader_.valid()) return false;
+    if (!reader_.loadRow(key)) return false;
     if (checkRange_ && (reader_.validFrom() < earliest_ || reader_.validFrom() > latest_)) return false;
-    if (!checkState_) return true;
+    if (from_.at && !reader_.mayBeValid()) return false;
     const std::string& wanted = filters_[Match::state];
+    if (checkState_ && wanted != "live" && !isLive(wanted) && !reader_.mayHaveEnded()) return false;
+    if (!from_.at && !checkState_) return true;
+    budget_.spend(8);
+    reader_.look();
+    if (from_.at && !reader_.valid()) return false;
+    if (!checkState_) return true;
     if (wanted == "live" || wanted == "ended") return isLive(reader_.state()) == (wanted == "live");
     return reader_.state() == wanted;
   }

@@ -34,9 +34,11 @@ std::string listTable(ViewConnection& view, ListKind list, const Filters& filter
 // {"entries","withheld","kinds":{...},"leases":{...},"denials":{...},"redactions","seq","digest","asOf"}
 std::string stats(ViewConnection& view);
 
-// Keys of the entries whose text matches, and of those that `table` (seq, value) gives the value; nullptr: no entry has it.
+// Keys of the entries whose text matches; nullptr: no entry's does.
 std::unique_ptr<KeyList> fullTextKeys(ViewConnection& view, const Filters& filters, Budget& budget);
-std::unique_ptr<KeyList> valueKeys(ViewConnection& view, const char* table, const char* index, const char* where, std::string_view value,
-                                   Order order, Budget& budget);
+// Keys of the entries that `table` (entry_resource, entry_scope) gives the value, or of those among them that grant it; nullptr: none.
+enum class Granted : std::uint8_t { whether, only };
+std::unique_ptr<KeyList> valueKeys(ViewConnection& view, std::string_view table, Granted granted, std::string_view value, Order order,
+                                   Budget& budget);
 
 }  // namespace counterfoil::query

@@ -102,7 +102,7 @@ struct Watch {
   const Clock& clock;
   const SqlLimits& limits;
   std::int64_t startedAt;
-  sqlite3_int64 memoryAtStart;
+  std::int64_t memoryAtStart;
   std::set<std::string, std::less<>> closed;  // tables and modules that exist and are not for reading
   Refused refused;
 };
@@ -154,7 +154,7 @@ int watchOver(void* context) {
     watch.refused = Refused::time;
     return 1;
   }
-  if (sqlite3_memory_used() - watch.memoryAtStart > watch.limits.memoryBytes) {
+  if (databaseMemory() - watch.memoryAtStart > watch.limits.memoryBytes) {
     watch.refused = Refused::memory;
     return 1;
   }
@@ -348,7 +348,7 @@ SqlAnswer runSql(const std::filesystem::path& folder, WorkspaceNumber workspace,
   writeAsOf(view, view.size() - 1, answer.asOf);
   answer.viewDigest = toHex(view.digest());
   watch.closed = closedTables(view.database());
-  watch.memoryAtStart = sqlite3_memory_used();
+  watch.memoryAtStart = databaseMemory();
   fence(database, watch);
   {
     const Prepared statement = prepareOne(database, sql, watch, view.database().file());

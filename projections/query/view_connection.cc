@@ -50,6 +50,13 @@ void ViewConnection::begin() {
   }
 }
 
+void ViewConnection::openWords() {
+  // Names the index and holds nothing; undone with the transaction.
+  database_.execute("PRAGMA query_only = OFF");
+  database_.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.entry_word USING fts5vocab(main, entry_text, instance)");
+  database_.execute("PRAGMA query_only = ON");
+}
+
 void ViewConnection::end() noexcept {
   sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
 }

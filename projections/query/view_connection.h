@@ -68,6 +68,8 @@ class ViewConnection {
   LentStatement statement(const std::string& sql);
   // Texts of all statements used so far, for tests of their plans.
   std::vector<std::string> preparedSql() const;
+  // Makes temp.entry_word (term, ...): a row for each place in the text index where a word stands. It goes with end().
+  void openWords();
   std::optional<std::int64_t> findName(std::string_view text);
   // The text of a name; valid until the next begin(). Throws Fault(viewDamaged) if there is none.
   const std::string& name(std::int64_t id);

@@ -66,8 +66,9 @@ class RowWriter {
 
 // The values of a primary key (unused ones 0).
 using RowKey = std::array<std::int64_t, 3>;
+// Not noexcept: so the table keeps each row's hash, and does not compute it again for every row it passes.
 struct RowKeyHash {
-  std::size_t operator()(const RowKey& key) const noexcept {
+  std::size_t operator()(const RowKey& key) const {
     std::uint64_t hash = 0;
     for (const std::int64_t part : key) hash = (hash ^ static_cast<std::uint64_t>(part)) * 0x9e37'79b9'7f4a'7c15ULL, hash ^= hash >> 29;
     return static_cast<std::size_t>(hash);

@@ -20,9 +20,11 @@ namespace fs = std::filesystem;
 constexpr const char* kLivePragmas =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 20000;"
     "PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;";
+// Temporary files: what is sorted for an index is then kept in blocks as long as it fits in the cache, and goes to a file beyond; with
+// temp_store = MEMORY each row of it is an allocation, without any bound.
 constexpr const char* kRebuildPragmas =
     "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -16384;"
-    "PRAGMA temp_store = MEMORY;";
+    "PRAGMA temp_store = FILE;";
 // Text index while rebuilding: large parts in memory, merged once at the end.
 constexpr const char* kTextBulk =
     "INSERT INTO entry_text(entry_text, rank) VALUES('automerge', 0);"
@@ -40,7 +42,9 @@ constexpr std::string_view kCacheTag =
 const ProjectorLimits kLiveLimits{64 * 1024, 48, 256};
 const ProjectorLimits kRebuildLimits{16 * 1024 * 1024, 20'000, 40'000};
 
-fs::path rebuildPath(const fs::path& folder, WorkspaceNumber workspace) { return viewPath(folder, workspace).concat(".new"); }
+fs::path rebuildPath(const fs::path& folder, WorkspaceNumber workspace) {
+  return viewPath(folder, workspace).concat(".new");
+}
 
 void removeDatabase(const fs::path& path) {
   std::error_code ignored;
@@ -79,7 +83,9 @@ void removeView(const fs::path& folder, WorkspaceNumber workspace) {
   removeRebuild(folder, workspace);
 }
 
-void removeRebuild(const fs::path& folder, WorkspaceNumber workspace) { removeDatabase(rebuildPath(folder, workspace)); }
+void removeRebuild(const fs::path& folder, WorkspaceNumber workspace) {
+  removeDatabase(rebuildPath(folder, workspace));
+}
 
 std::unique_ptr<ViewFile> ViewFile::open(const ViewFileOptions& options, WorkspaceNumber workspace) {
   return std::unique_ptr<ViewFile>(new ViewFile(options, workspace, false, false));

@@ -290,6 +290,37 @@ TEST(QueryEntries, PersonsAreSearchedUnderTheirPseudonyms) {
   EXPECT_EQ(ask(reader, ListKind::entries, {{"actor", "agent:a"}}, resolver).numbers("seq"), std::vector<std::uint64_t>{1});
 }
 
+TEST(QueryEntries, PrefixesFindAllTheirWordsFewOrMany) {
+  QueryDesk desk(false);
+  std::vector<std::uint64_t> ones;
+  std::vector<std::uint64_t> all;
+  std::vector<std::uint64_t> even;
+  for (std::uint64_t index = 0; index < 400; ++index) {
+    const std::uint64_t word = index % 40;
+    desk.used({PrincipalKind::agent, "a", index % 2 == 0 ? "even" : "odd", {}, {}, {}}, {}, "Word" + std::to_string(word));
+    desk.used({PrincipalKind::agent, "a", {}, {}, {}, {}}, {}, "wore");
+    if (word == 1 || (word >= 10 && word < 20)) ones.push_back(index * 2);
+    all.push_back(index * 2);
+    if (index % 2 == 0) even.push_back(index * 2);
+  }
+  desk.project();
+  query::ViewReader reader(desk.views(), kQueryWorkspace);
+  const auto found = [&](const char* text, Parameters more = {}) {
+    more.insert(more.end(), {{"text", text}, {"order", "asc"}, {"limit", "1000"}});
+    return ask(reader, ListKind::entries, more).numbers("seq");
+  };
+  EXPECT_EQ(found("word1*"), ones);
+  EXPECT_EQ(found("WORD*"), all) << "more words than are searched one by one";
+  EXPECT_EQ(found("wor*").size(), 800U);
+  EXPECT_EQ(found("word*", {{"run", "even"}}), even);
+  EXPECT_EQ(found("word*", {{"run", "even"}, {"from", "1970-01-01T00:00:00Z"}}), even);
+  EXPECT_TRUE(found("words*").empty());
+  Parameters backwards = {{"text", "word*"}, {"run", "even"}, {"limit", "1000"}};
+  std::vector<std::uint64_t> newest = ask(reader, ListKind::entries, backwards).numbers("seq");
+  std::reverse(newest.begin(), newest.end());
+  EXPECT_EQ(newest, even);
+}
+
 TEST(QueryEntries, HostileValuesAreOnlyValues) {
   QueryDesk desk(false);
   desk.used({PrincipalKind::agent, "a", "r", {}, {}, {}}, {"repo/1"});

@@ -101,6 +101,18 @@ TEST(QueryFilters, SearchTextCannotBecomeAnExpression) {
   EXPECT_THROW(fullTextExpression(many), Fault);
 }
 
+TEST(QueryFilters, APrefixBecomesItsWords) {
+  std::vector<std::string> asked;
+  const auto words = [&](const std::string& prefix) {
+    asked.push_back(prefix);
+    return prefix == "many" ? std::vector<std::string>() : std::vector<std::string>{prefix + "a", prefix + "b"};
+  };
+  EXPECT_EQ(fullTextExpression("Gam* x", words), "(\"gama\" OR \"gamb\") AND \"x\"");
+  EXPECT_EQ(fullTextExpression("x many*", words), "\"x\" AND \"many\" *") << "too many to name";
+  EXPECT_EQ(fullTextExpression("\"two words\"* a.b* \u00e9* \"one\"", words), "\"two words\" * AND \"a.b\" * AND \"\u00e9\" * AND \"one\"");
+  EXPECT_EQ(asked, (std::vector<std::string>{"gam", "many"})) << "only single words of plain letters are looked up";
+}
+
 TEST(QueryCursor, ComesBackAsItWas) {
   const Filters filters = parseFilters(ListKind::entries, Parameters{{"run", "r"}});
   Filters next = filters;

@@ -242,6 +242,9 @@ TEST(QueryReportedLeases, LateFactsAreValidThenButKnownOnlyNow) {
   EXPECT_TRUE(listed(reader, {{"at", at(3)}}).empty()) << "not at the instant of its end";
   EXPECT_TRUE(listed(reader, {{"at", at(2)}, {"asOf", std::to_string(before)}}).empty()) << "nobody knew";
   EXPECT_EQ(listed(reader, {{"at", at(2)}, {"asOf", std::to_string(before + 1)}}).size(), 1U);
+  EXPECT_EQ(listed(reader, {{"at", at(2)}, {"state", "active"}}).size(), 1U);
+  EXPECT_EQ(listed(reader, {{"at", at(2)}, {"state", "live"}}).size(), 1U);
+  EXPECT_TRUE(listed(reader, {{"at", at(2)}, {"state", "ended"}}).empty());
   EXPECT_EQ(listed(reader, {{"from", at(1)}, {"to", at(2)}}).size(), 1U) << "issued in this hour";
   EXPECT_TRUE(listed(reader, {{"from", at(2)}, {"to", at(9)}}).empty());
 }

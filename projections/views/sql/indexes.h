@@ -1,5 +1,6 @@
 // The indexes of a workspace's view. Every filter's index ends in the seq (a rowid comes at the end of each index by itself), so that one
-// filter pages in order without sorting, and several can be intersected by walking their indexes side by side.
+// filter pages in order without sorting, and several can be intersected by walking their indexes side by side. Of resources and scopes, those
+// that were granted and those that were not are two such lists in one index.
 #pragma once
 
 namespace counterfoil::views {
@@ -24,12 +25,11 @@ CREATE INDEX entry_sandbox ON entry(sandbox) WHERE sandbox IS NOT NULL;
 CREATE INDEX entry_lease ON entry(lease) WHERE lease IS NOT NULL;
 CREATE INDEX entry_bundle ON entry(bundle) WHERE bundle IS NOT NULL;
 CREATE INDEX entry_object ON entry(object) WHERE object IS NOT NULL;
+CREATE INDEX entry_state ON entry(state) WHERE state IS NOT NULL;
 CREATE INDEX entry_address ON entry(address) WHERE address IS NOT NULL;
 CREATE INDEX entry_withheld ON entry(seq) WHERE kind IS NULL;
-CREATE INDEX entry_resource_value ON entry_resource(value, seq);
-CREATE INDEX entry_resource_granted ON entry_resource(value, seq) WHERE granted = 1;
-CREATE INDEX entry_scope_value ON entry_scope(value, seq);
-CREATE INDEX entry_scope_granted ON entry_scope(value, seq) WHERE granted = 1;
+CREATE INDEX entry_resource_value ON entry_resource(value, granted, seq);
+CREATE INDEX entry_scope_value ON entry_scope(value, granted, seq);
 CREATE INDEX lease_state ON lease(state);
 CREATE INDEX lease_credential ON lease(credential);
 CREATE INDEX lease_grantee ON lease(grantee);
@@ -38,7 +38,6 @@ CREATE INDEX lease_host ON lease(host) WHERE host IS NOT NULL;
 CREATE INDEX lease_bundle ON lease(bundle) WHERE bundle IS NOT NULL;
 CREATE INDEX lease_parent ON lease(parent) WHERE parent IS NOT NULL;
 CREATE INDEX lease_span ON lease(span, valid_from);
-CREATE INDEX lease_recorded ON lease(granted_recorded_at);
 CREATE INDEX lease_valid ON lease(valid_from);
 CREATE INDEX denial_reason ON denial(reason);
 CREATE INDEX denial_grantee ON denial(grantee) WHERE grantee IS NOT NULL;
