@@ -3,8 +3,9 @@
 #include <memory>
 
 #include "cmd/input.h"
+#include "cmd/json_text.h"
 #include "cmd/output.h"
-#include "cmd/session.h"
+#include "cmd/recorder.h"
 #include "ledger/core/encoding.h"
 #include "ledger/core/json.h"
 
@@ -20,34 +21,35 @@ struct PlantOptions {
 // A made-up credential, recorded as a reported lease without an end and known to the scanner by its fingerprint: whoever uses it, or writes
 // it into any text that reaches the ledger, shows on the record. The value is printed once and kept nowhere.
 int plant(const CommonOptions& common, const PlantOptions& options) {
-  Session session(common, Access::write);
-  const auto random = session.random().bytes<24>();
-  std::string value = "cfd_" + toBase64Url(random);
-  const std::string leaseId = "decoy-" + toUuid(session.ledger().freshId());
+  crypto::SystemRandom random;
+  const Timestamp now = SystemClock().wall();
+  std::string value = "cfd_" + toBase64Url(random.bytes<24>());
+  const std::string leaseId = "decoy-" + toUuid(makeUuidV7(now, random.bytes<10>()));
   Event fact = Event::make(Kind::leaseGranted);
   Arena& arena = fact.arena;
   fact.common.setText(arena, Field::producer, "decoys");
   fact.body.setText(arena, Field::leaseId, leaseId);
   fact.body.setNumber(Field::credential, enumNumber(fact.body, Field::credential, options.credential, "--credential"));
   fact.body.setText(arena, Field::credentialName, options.name);
-  fact.body.setTime(Field::issuedAt, session.clock().wall());
+  fact.body.setTime(Field::issuedAt, now);
   fact.body.setText(arena, Field::reason, options.place);
   setPrincipal(arena, fact.body, Field::grantee, {PrincipalKind::service, "decoy"});
   fact.body.setText(arena, Field::secret, value);
   fact.body.at(Field::secret).secretForm = SecretForm::value;
-  const write::Answer answer = session.append(std::move(fact));
-  session.close();
+  Recorder recorder(common);
+  const std::string answer = recorder.append(std::move(fact));
+  recorder.close();
+  const std::string seq(rawMember(rawMember(answer, "receipt"), "seq"));
   if (common.json) {
     std::string out;
     JsonObject object(out);
-    object.text("leaseId", leaseId).text("value", value).number("seq", answer.receipt->seq.value);
+    object.text("leaseId", leaseId).text("value", value).raw("seq", seq);
     object.end();
     print(out);
     crypto::wipe(out.data(), out.size());
   } else {
     print(value);
-    note(common,
-         "planted as lease " + leaseId + ", seq " + std::to_string(answer.receipt->seq.value) + "; the value above is shown this once");
+    note(common, "planted as lease " + leaseId + ", seq " + seq + "; the value above is shown this once");
   }
   crypto::wipe(value.data(), value.size());
   return 0;

@@ -4,7 +4,8 @@
 
 #include "cmd/input.h"
 #include "cmd/output.h"
-#include "cmd/view_session.h"
+#include "cmd/record_reader.h"
+#include "cmd/system_clock.h"
 #include "ledger/core/encoding.h"
 
 namespace counterfoil::cmd {
@@ -125,19 +126,19 @@ std::vector<query::Parameter> parametersOf(const ListOptions& options, Timestamp
 }
 
 int runList(const CommonOptions& common, const ListOptions& options, query::ListKind list, const ListColumns& columns) {
-  ViewSession session(common);
-  std::vector<query::Parameter> parameters = parametersOf(options, session.session().clock().wall());
+  std::vector<query::Parameter> parameters = parametersOf(options, SystemClock().wall());
   const bool newestLast = options.order.empty() && !options.all;
-  const std::string order = !options.order.empty() ? options.order : options.all ? "asc" : "desc";
-  parameters.emplace_back("order", order);
-  parameters.emplace_back("limit", std::to_string(options.all ? query::kLimitMax : options.limit));
-  query::Filters filters = query::parseFilters(list, parameters);
-  filters.after = options.after;
+  parameters.emplace_back("order", !options.order.empty() ? options.order : options.all ? "asc" : "desc");
+  RecordReader reader(common);
   ListPrinter printer(common, columns);
   std::vector<boost::json::object> newest;
-  const query::PrincipalResolver resolver = session.resolver();
+  unsigned limit = options.all ? query::kLimitMax : options.limit;
+  std::string after = options.after;
   for (;;) {
-    const boost::json::object page = boost::json::parse(session.reader().list(list, filters, resolver)).as_object();
+    std::vector<query::Parameter> asked = parameters;
+    asked.emplace_back("limit", std::to_string(limit));
+    if (!after.empty()) asked.emplace_back("after", after);
+    const boost::json::object page = boost::json::parse(reader.list(list, asked)).as_object();
     for (const auto& item : page.at("items").as_array()) {
       if (newestLast) {
         newest.push_back(item.as_object());
@@ -145,14 +146,14 @@ int runList(const CommonOptions& common, const ListOptions& options, query::List
         printer.item(item.as_object());
       }
     }
-    filters.after = page.at("next").is_null() ? std::string() : std::string(page.at("next").as_string());
+    after = page.at("next").is_null() ? std::string() : std::string(page.at("next").as_string());
     const std::size_t found = newestLast ? newest.size() : printer.count();
-    if (filters.after.empty() || (!options.all && found >= options.limit)) break;
+    if (after.empty() || (!options.all && found >= options.limit)) break;
     // A page may end early; the rest of it is asked for.
-    if (!options.all) filters.limit = options.limit - static_cast<unsigned>(found);
+    if (!options.all) limit = options.limit - static_cast<unsigned>(found);
   }
   for (auto item = newest.rbegin(); item != newest.rend(); ++item) printer.item(*item);
-  printer.finish(filters.after, newestLast);
+  printer.finish(after, newestLast);
   return 0;
 }
 

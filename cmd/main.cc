@@ -14,6 +14,11 @@ namespace counterfoil::cmd {
 void addCommonFlags(CLI::App& verb, CommonOptions& common, bool workspaceNeeded) {
   verb.add_option("--data", common.data, "Data folder")->envname("COUNTERFOIL_DATA")->capture_default_str();
   if (workspaceNeeded) verb.add_option("--workspace,-w", common.workspace, "Workspace id")->envname("COUNTERFOIL_WORKSPACE")->required();
+  verb.add_option("--url", common.url,
+                  "Server to talk to, such as https://ledger.example.com:8780; else the one of the data folder, if any")
+      ->envname("COUNTERFOIL_URL");
+  verb.add_option("--token-file", common.tokenFile, "File with a token for it; COUNTERFOIL_TOKEN may hold the token itself");
+  verb.add_option("--ca", common.authorities, "PEM file of authorities that vouch for its certificate")->envname("COUNTERFOIL_CA");
   verb.add_flag("--json", common.json, "Print JSON, lists as one object per line");
   verb.add_flag("--quiet,-q", common.quiet, "Print nothing but results and errors");
   verb.add_flag("--no-color", common.noColor, "No colours, also on a terminal");
@@ -43,6 +48,7 @@ int run(int argc, char** argv) {
   addFact(app, program);
   addImport(app, program);
   addEntries(app, program);
+  addTail(app, program);
   addQuery(app, program);
   addVerify(app, program);
   addRebuild(app, program);

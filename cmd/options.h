@@ -10,6 +10,10 @@ namespace counterfoil::cmd {
 struct CommonOptions {
   std::string data = "./var";
   std::string workspace;
+  // The server, for verbs that may talk to one (server_link.h).
+  std::string url;
+  std::string tokenFile;
+  std::string authorities;  // PEM file
   bool json = false;
   bool quiet = false;
   bool noColor = false;
@@ -21,7 +25,7 @@ struct Program {
   std::function<int()> run;
 };
 
-// Adds --data, --json, --quiet, --no-color, and --workspace where the verb works on one.
+// Adds --data, --url, --token-file, --ca, --json, --quiet, --no-color, and --workspace where the verb works on one.
 void addCommonFlags(CLI::App& verb, CommonOptions& common, bool workspaceNeeded);
 
 // One function per verb, each in its own file.
@@ -33,6 +37,7 @@ void addLease(CLI::App& app, Program& program);
 void addFact(CLI::App& app, Program& program);
 void addImport(CLI::App& app, Program& program);
 void addEntries(CLI::App& app, Program& program);
+void addTail(CLI::App& app, Program& program);
 void addQuery(CLI::App& app, Program& program);
 void addVerify(CLI::App& app, Program& program);
 void addRebuild(CLI::App& app, Program& program);

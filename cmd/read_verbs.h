@@ -1,6 +1,7 @@
-// The reading halves of `lease` and `approval`.
+// The reading halves of `lease` and `approval`, and what verbs show of entries.
 #pragma once
 
+#include "cmd/list_verb.h"
 #include "cmd/options.h"
 
 namespace counterfoil::cmd {
@@ -9,5 +10,8 @@ namespace counterfoil::cmd {
 void addLeaseReads(CLI::App& lease, Program& program);
 // `approval list`.
 void addApprovalList(CLI::App& approval, Program& program);
+
+// An entry as a row.
+ListColumns entryColumns();
 
 }  // namespace counterfoil::cmd

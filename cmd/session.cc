@@ -6,8 +6,7 @@
 #include <filesystem>
 
 #include "cmd/output.h"
-#include "ledger/core/encoding.h"
-#include "ledger/write/answer_json.h"
+#include "cmd/server_link.h"
 
 namespace counterfoil::cmd {
 namespace {
@@ -16,6 +15,17 @@ std::uint64_t randomNumber(crypto::RandomSource& random) {
   std::uint64_t number = 0;
   for (const std::uint8_t byte : random.bytes<8>()) number = (number << 8) | byte;
   return number;
+}
+
+std::unique_ptr<log::EmbeddedLog> openLog(const log::EmbeddedLogOptions& options, const std::filesystem::path& data) {
+  try {
+    return log::EmbeddedLog::open(options);
+  } catch (const Fault& fault) {
+    const auto server = fault.code() == ErrorCode::dataInUse ? runningServer(data) : std::nullopt;
+    if (!server) throw;
+    throw Fault(ErrorCode::dataInUse, "a server holds this data: process " + std::to_string(server->pid) + ", at " + server->url,
+                "this verb needs the folder to itself: stop the server first, or use another data folder");
+  }
 }
 
 }  // namespace
@@ -31,7 +41,7 @@ Session::Session(const CommonOptions& common, Access access, bool acceptClock) :
   options.directory = config_.logFolder();
   options.identity.incarnation = randomNumber(random_);
   options.identity.name = "local";
-  log_ = log::EmbeddedLog::open(options);
+  log_ = openLog(options, config_.data);
   write::LedgerOptions ledgerOptions;
   ledgerOptions.sequencer.intakeBytesMax = config_.intakeBytes;
   ledgerOptions.sequencer.windowEntriesMax = config_.idempotencyEntries;
@@ -81,32 +91,6 @@ write::Answer Session::append(Event fact) {
     setPrincipal(fact.arena, fact.common, Field::actor, {PrincipalKind::operatorPerson, fact.arena.copy(operatorName())});
   }
   return ledger_->append(common_.workspace, std::move(fact));
-}
-
-int printAnswer(const CommonOptions& common, const write::Answer& answer) {
-  if (common.json) {
-    print(write::answerJson(answer, common.workspace, "durable"));
-    return answer.denied ? 1 : 0;
-  }
-  std::string line(write::outcomeName(answer));
-  if (answer.denied) line += ": " + std::string(write::reasonCodeName(answer.reasonCode));
-  if (answer.lease && !answer.denied) {
-    line += " lease " + answer.lease->id + " (" + std::string(leaseStateName(answer.lease->state));
-    if (!isEnded(answer.lease->state) && answer.lease->expiresAt.nanoseconds != 0) line += ", until " + toRfc3339(answer.lease->expiresAt);
-    line += ", uses " + std::to_string(answer.lease->uses);
-    if (answer.lease->maxUses != 0) line += " of " + std::to_string(answer.lease->maxUses);
-    line += ")";
-  }
-  if (!answer.approvalId.empty()) line += " approval " + answer.approvalId;
-  if (!answer.revocationId.empty()) line += " revocation " + answer.revocationId + ", leases hit: " + std::to_string(answer.matched);
-  if (answer.policyVersion != 0) line += " version " + std::to_string(answer.policyVersion);
-  if (answer.workspaceNumber != 0) line += " number " + std::to_string(answer.workspaceNumber);
-  print(visible(line));
-  if (answer.receipt && !common.quiet) {
-    print("receipt: seq " + std::to_string(answer.receipt->seq.value) + ", leaf " + toHex(answer.receipt->leafHash.bytes) + ", at " +
-          toRfc3339(answer.receipt->recordedAt) + (answer.replayed ? ", repeated" : ""));
-  }
-  return answer.denied ? 1 : 0;
 }
 
 }  // namespace counterfoil::cmd

@@ -21,7 +21,8 @@ enum class Access : std::uint8_t {
   read,   // beside a running writer
 };
 
-// Throws the Faults of what it opens: noLedger, dataInUse, noFileLocks, keyMissing, logDamaged, ...
+// Throws the Faults of what it opens: noLedger, dataInUse (naming the server if one holds the data), noFileLocks, keyMissing, logDamaged,
+// ...
 class Session {
  public:
   Session(const CommonOptions& common, Access access, bool acceptClock = false);
@@ -56,8 +57,5 @@ class Session {
   std::unique_ptr<keys::KeyRing> ring_;
   std::unique_ptr<write::Ledger> ledger_;
 };
-
-// Prints the answer as INTERFACE says and gives the exit status: 0, or 1 if it was denied.
-int printAnswer(const CommonOptions& common, const write::Answer& answer);
 
 }  // namespace counterfoil::cmd

@@ -2,7 +2,7 @@
 #include "cmd/command_writer.h"
 #include "cmd/output.h"
 #include "cmd/read_verbs.h"
-#include "cmd/session.h"
+#include "cmd/recorder.h"
 
 namespace counterfoil::cmd {
 namespace {
@@ -11,13 +11,6 @@ struct ApprovalOptions {
   std::string id, approval, credential, grantee, onBehalfOf, operation, ttl, expiresIn, comment, decision;
   std::vector<std::string> scope, resources;
 };
-
-int finish(Program& program, Command command) {
-  Session session(program.common, Access::write);
-  const write::Answer answer = session.execute(std::move(command));
-  session.close();
-  return printAnswer(program.common, answer);
-}
 
 void addRequest(CLI::App& approval, Program& program, const std::shared_ptr<ApprovalOptions>& o) {
   CLI::App* verb = approval.add_subcommand("request", "Ask that one lease request be approved");
@@ -35,19 +28,19 @@ void addRequest(CLI::App& approval, Program& program, const std::shared_ptr<Appr
   verb->add_option("--id", o->id, "UUIDv7 of this request");
   verb->callback([&program, o] {
     program.run = [&program, o] {
-      return finish(program, CommandWriter(CommandKind::approvalRequest)
-                                 .id(o->id)
-                                 .text(Field::approvalId, o->approval)
-                                 .choice(Field::credential, o->credential, "--credential")
-                                 .principal(Field::grantee, o->grantee, "--grantee")
-                                 .texts(Field::scope, o->scope)
-                                 .texts(Field::resources, o->resources)
-                                 .duration(Field::ttlSeconds, o->ttl, "--ttl")
-                                 .principal(Field::onBehalfOf, o->onBehalfOf, "--on-behalf-of")
-                                 .text(Field::operation, o->operation)
-                                 .duration(Field::expiresInSeconds, o->expiresIn, "--expires-in")
-                                 .text(Field::comment, o->comment)
-                                 .take());
+      return recordAndPrint(program.common, CommandWriter(CommandKind::approvalRequest)
+                                                .id(o->id)
+                                                .text(Field::approvalId, o->approval)
+                                                .choice(Field::credential, o->credential, "--credential")
+                                                .principal(Field::grantee, o->grantee, "--grantee")
+                                                .texts(Field::scope, o->scope)
+                                                .texts(Field::resources, o->resources)
+                                                .duration(Field::ttlSeconds, o->ttl, "--ttl")
+                                                .principal(Field::onBehalfOf, o->onBehalfOf, "--on-behalf-of")
+                                                .text(Field::operation, o->operation)
+                                                .duration(Field::expiresInSeconds, o->expiresIn, "--expires-in")
+                                                .text(Field::comment, o->comment)
+                                                .take());
     };
   });
 }
@@ -61,12 +54,12 @@ void addDecide(CLI::App& approval, Program& program, const std::shared_ptr<Appro
   verb->add_option("--id", o->id, "UUIDv7 of this request");
   verb->callback([&program, o] {
     program.run = [&program, o] {
-      return finish(program, CommandWriter(CommandKind::approvalDecide)
-                                 .id(o->id)
-                                 .text(Field::approvalId, o->approval)
-                                 .choice(Field::decision, o->decision, "decision")
-                                 .text(Field::comment, o->comment)
-                                 .take());
+      return recordAndPrint(program.common, CommandWriter(CommandKind::approvalDecide)
+                                                .id(o->id)
+                                                .text(Field::approvalId, o->approval)
+                                                .choice(Field::decision, o->decision, "decision")
+                                                .text(Field::comment, o->comment)
+                                                .take());
     };
   });
 }

@@ -5,6 +5,7 @@
 #include "cmd/command_writer.h"
 #include "cmd/demo_day.h"
 #include "cmd/output.h"
+#include "cmd/recorder.h"
 #include "cmd/session.h"
 #include "ledger/core/json.h"
 #include "ledger/write/answer_json.h"
@@ -187,7 +188,12 @@ class Demo {
 void addDemo(CLI::App& app, Program& program) {
   CLI::App* verb = app.add_subcommand("demo", "Play a believable day into a workspace of its own (at most 15 seconds)");
   addCommonFlags(*verb, program.common, false);
-  verb->callback([&program] { program.run = [&program] { return Demo(program).play(); }; });
+  verb->callback([&program] {
+    program.run = [&program] {
+      refuseUrl(program.common, "demo");
+      return Demo(program).play();
+    };
+  });
 }
 
 }  // namespace counterfoil::cmd

@@ -1,5 +1,6 @@
 // `entries`: the record of a workspace.
 #include "cmd/list_verb.h"
+#include "cmd/read_verbs.h"
 
 namespace counterfoil::cmd {
 namespace {
@@ -15,6 +16,8 @@ std::string outcomeCell(const boost::json::object& item) {
   return text;
 }
 
+}  // namespace
+
 ListColumns entryColumns() {
   return {
       {"TIME", "SEQ", "KIND", "ACTOR", "RUN", "HOST", "LEASE", "OUTCOME", "WHAT"}, [](const boost::json::object& item) {
@@ -26,8 +29,6 @@ ListColumns entryColumns() {
                                         cell(item, "leaseId"),        outcomeCell(item), what};
       }};
 }
-
-}  // namespace
 
 void addEntries(CLI::App& app, Program& program) {
   CLI::App* verb = app.add_subcommand("entries", "What is on the record");

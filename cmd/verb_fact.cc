@@ -2,9 +2,10 @@
 #include <deque>
 #include <future>
 
+#include "cmd/fact_upload.h"
 #include "cmd/input.h"
 #include "cmd/output.h"
-#include "cmd/session.h"
+#include "cmd/recorder.h"
 #include "ledger/core/json.h"
 #include "ledger/core/limits.h"
 #include "ledger/write/answer_json.h"
@@ -77,8 +78,23 @@ class Appender {
   std::uint64_t recorded_ = 0;
 };
 
+int uploadAll(const CommonOptions& common, ServerLink& server, const std::string& path) {
+  FactUpload upload(common, server);
+  forEachLine(
+      path, limits::kJsonLineBytesMax,
+      [&](std::optional<std::string_view> text) {
+        if (text && text->find_first_not_of(" \t\r") == std::string_view::npos) return true;
+        upload.line(text);
+        return true;
+      },
+      [&] { upload.flush(); });
+  return upload.finish();
+}
+
 int append(const CommonOptions& common, const std::string& path) {
-  Session session(common, Access::write);
+  Recorder recorder(common);
+  if (recorder.server() != nullptr) return uploadAll(common, *recorder.server(), path);
+  Session& session = *recorder.session();
   if (!session.ledger().findWorkspace(common.workspace)) {
     throw Fault(ErrorCode::noSuchItem, "there is no such workspace",
                 "`counterfoil workspace list` shows them; `workspace create` makes one");

@@ -1,6 +1,7 @@
 // `import cloudtrail PATH...`: other systems' audit records as facts.
 #include "cmd/import_run.h"
 #include "cmd/output.h"
+#include "cmd/recorder.h"
 #include "ledger/core/json.h"
 #include "ledger/importers/cloudtrail.h"
 
@@ -41,6 +42,7 @@ void printResult(const CommonOptions& common, const importers::ImportSummary& su
 }
 
 int importCloudTrail(const CommonOptions& common, const std::vector<std::string>& paths) {
+  refuseUrl(common, "import");
   Session session(common, Access::write);
   ImportRun run(session, "import/cloudtrail");
   std::optional<Progress> progress;

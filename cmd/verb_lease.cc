@@ -1,10 +1,10 @@
-// `lease request | issued | consume | renew | revoke | revoke-all`, deciding in this process. `show` and `list` are in verb_lease_read.cc.
+// `lease request | issued | consume | renew | revoke | revoke-all`. `show` and `list` are in verb_lease_read.cc.
 #include <memory>
 
 #include "cmd/command_writer.h"
 #include "cmd/lease_plant.h"
 #include "cmd/read_verbs.h"
-#include "cmd/session.h"
+#include "cmd/recorder.h"
 
 namespace counterfoil::cmd {
 namespace {
@@ -18,13 +18,6 @@ struct LeaseOptions {
   std::uint64_t maxUses = 0;
   bool secretStdin = false;
 };
-
-int finish(Program& program, Command command) {
-  Session session(program.common, Access::write);
-  const write::Answer answer = session.execute(std::move(command));
-  session.close();
-  return printAnswer(program.common, answer);
-}
 
 void addRequest(CLI::App& lease, Program& program, const std::shared_ptr<LeaseOptions>& o) {
   CLI::App* verb = lease.add_subcommand("request", "Ask for a lease: granted or denied by the workspace's policy");
@@ -50,27 +43,27 @@ void addRequest(CLI::App& lease, Program& program, const std::shared_ptr<LeaseOp
   verb->add_option("--id", o->id, "UUIDv7 of this request; a repeat with the same id gets the first answer");
   verb->callback([&program, o] {
     program.run = [&program, o] {
-      return finish(program, CommandWriter(CommandKind::leaseRequest)
-                                 .id(o->id)
-                                 .text(Field::leaseId, o->lease)
-                                 .choice(Field::credential, o->credential, "--credential")
-                                 .text(Field::credentialName, o->credentialName)
-                                 .principal(Field::grantee, o->grantee, "--grantee")
-                                 .texts(Field::scope, o->scope)
-                                 .texts(Field::resources, o->resources)
-                                 .duration(Field::ttlSeconds, o->ttl, "--ttl")
-                                 .number(Field::maxUses, o->maxUses)
-                                 .duration(Field::renewableForSeconds, o->renewableFor, "--renewable-for")
-                                 .text(Field::run, o->run)
-                                 .text(Field::host, o->host)
-                                 .text(Field::sandbox, o->sandbox)
-                                 .text(Field::parentLease, o->parent)
-                                 .text(Field::approval, o->approval)
-                                 .text(Field::issuer, o->issuer)
-                                 .text(Field::bundleId, o->bundle)
-                                 .text(Field::reason, o->reason)
-                                 .secret(Field::secret, o->secretStdin)
-                                 .take());
+      return recordAndPrint(program.common, CommandWriter(CommandKind::leaseRequest)
+                                                .id(o->id)
+                                                .text(Field::leaseId, o->lease)
+                                                .choice(Field::credential, o->credential, "--credential")
+                                                .text(Field::credentialName, o->credentialName)
+                                                .principal(Field::grantee, o->grantee, "--grantee")
+                                                .texts(Field::scope, o->scope)
+                                                .texts(Field::resources, o->resources)
+                                                .duration(Field::ttlSeconds, o->ttl, "--ttl")
+                                                .number(Field::maxUses, o->maxUses)
+                                                .duration(Field::renewableForSeconds, o->renewableFor, "--renewable-for")
+                                                .text(Field::run, o->run)
+                                                .text(Field::host, o->host)
+                                                .text(Field::sandbox, o->sandbox)
+                                                .text(Field::parentLease, o->parent)
+                                                .text(Field::approval, o->approval)
+                                                .text(Field::issuer, o->issuer)
+                                                .text(Field::bundleId, o->bundle)
+                                                .text(Field::reason, o->reason)
+                                                .secret(Field::secret, o->secretStdin)
+                                                .take());
     };
   });
 }
@@ -86,14 +79,14 @@ void addIssued(CLI::App& lease, Program& program, const std::shared_ptr<LeaseOpt
   verb->add_option("--id", o->id, "UUIDv7 of this request");
   verb->callback([&program, o] {
     program.run = [&program, o] {
-      return finish(program, CommandWriter(CommandKind::leaseIssue)
-                                 .id(o->id)
-                                 .text(Field::leaseId, o->lease)
-                                 .choice(Field::outcome, o->outcome, "--outcome")
-                                 .text(Field::upstreamId, o->upstreamId)
-                                 .text(Field::errorCode, o->errorCode)
-                                 .secret(Field::secret, o->secretStdin)
-                                 .take());
+      return recordAndPrint(program.common, CommandWriter(CommandKind::leaseIssue)
+                                                .id(o->id)
+                                                .text(Field::leaseId, o->lease)
+                                                .choice(Field::outcome, o->outcome, "--outcome")
+                                                .text(Field::upstreamId, o->upstreamId)
+                                                .text(Field::errorCode, o->errorCode)
+                                                .secret(Field::secret, o->secretStdin)
+                                                .take());
     };
   });
 }
@@ -113,18 +106,18 @@ void addConsume(CLI::App& lease, Program& program, const std::shared_ptr<LeaseOp
   verb->add_option("--id", o->id, "UUIDv7 of this request");
   verb->callback([&program, o] {
     program.run = [&program, o] {
-      return finish(program, CommandWriter(CommandKind::leaseConsume)
-                                 .id(o->id)
-                                 .text(Field::leaseId, o->lease)
-                                 .text(Field::operation, o->operation)
-                                 .texts(Field::resources, o->resources)
-                                 .texts(Field::scope, o->scope)
-                                 .choice(Field::outcome, o->outcome, "--outcome")
-                                 .text(Field::errorCode, o->errorCode)
-                                 .text(Field::host, o->host)
-                                 .text(Field::run, o->run)
-                                 .text(Field::sourceAddress, o->sourceAddress)
-                                 .take());
+      return recordAndPrint(program.common, CommandWriter(CommandKind::leaseConsume)
+                                                .id(o->id)
+                                                .text(Field::leaseId, o->lease)
+                                                .text(Field::operation, o->operation)
+                                                .texts(Field::resources, o->resources)
+                                                .texts(Field::scope, o->scope)
+                                                .choice(Field::outcome, o->outcome, "--outcome")
+                                                .text(Field::errorCode, o->errorCode)
+                                                .text(Field::host, o->host)
+                                                .text(Field::run, o->run)
+                                                .text(Field::sourceAddress, o->sourceAddress)
+                                                .take());
     };
   });
 }
@@ -137,11 +130,11 @@ void addRenew(CLI::App& lease, Program& program, const std::shared_ptr<LeaseOpti
   verb->add_option("--id", o->id, "UUIDv7 of this request");
   verb->callback([&program, o] {
     program.run = [&program, o] {
-      return finish(program, CommandWriter(CommandKind::leaseRenew)
-                                 .id(o->id)
-                                 .text(Field::leaseId, o->lease)
-                                 .duration(Field::ttlSeconds, o->ttl, "--ttl")
-                                 .take());
+      return recordAndPrint(program.common, CommandWriter(CommandKind::leaseRenew)
+                                                .id(o->id)
+                                                .text(Field::leaseId, o->lease)
+                                                .duration(Field::ttlSeconds, o->ttl, "--ttl")
+                                                .take());
     };
   });
 }
@@ -155,12 +148,12 @@ void addRevoke(CLI::App& lease, Program& program, const std::shared_ptr<LeaseOpt
   verb->add_option("--id", o->id, "UUIDv7 of this request");
   verb->callback([&program, o] {
     program.run = [&program, o] {
-      return finish(program, CommandWriter(CommandKind::leaseRevoke)
-                                 .id(o->id)
-                                 .text(Field::leaseId, o->lease)
-                                 .choice(Field::reasonCode, o->reasonCode, "--reason-code")
-                                 .text(Field::reason, o->reason)
-                                 .take());
+      return recordAndPrint(program.common, CommandWriter(CommandKind::leaseRevoke)
+                                                .id(o->id)
+                                                .text(Field::leaseId, o->lease)
+                                                .choice(Field::reasonCode, o->reasonCode, "--reason-code")
+                                                .text(Field::reason, o->reason)
+                                                .take());
     };
   });
 }
@@ -179,17 +172,17 @@ void addRevokeAll(CLI::App& lease, Program& program, const std::shared_ptr<Lease
   verb->add_option("--id", o->id, "UUIDv7 of this request");
   verb->callback([&program, o] {
     program.run = [&program, o] {
-      return finish(program, CommandWriter(CommandKind::revokeAll)
-                                 .id(o->id)
-                                 .text(Field::run, o->run)
-                                 .text(Field::host, o->host)
-                                 .principal(Field::principal, o->principal, "--principal")
-                                 .text(Field::bundle, o->bundle)
-                                 .text(Field::lease, o->lease)
-                                 .secret(Field::credential, o->secretStdin)
-                                 .choice(Field::reasonCode, o->reasonCode, "--reason-code")
-                                 .text(Field::reason, o->reason)
-                                 .take());
+      return recordAndPrint(program.common, CommandWriter(CommandKind::revokeAll)
+                                                .id(o->id)
+                                                .text(Field::run, o->run)
+                                                .text(Field::host, o->host)
+                                                .principal(Field::principal, o->principal, "--principal")
+                                                .text(Field::bundle, o->bundle)
+                                                .text(Field::lease, o->lease)
+                                                .secret(Field::credential, o->secretStdin)
+                                                .choice(Field::reasonCode, o->reasonCode, "--reason-code")
+                                                .text(Field::reason, o->reason)
+                                                .take());
     };
   });
 }

@@ -2,7 +2,8 @@
 #include "cmd/list_verb.h"
 #include "cmd/output.h"
 #include "cmd/read_verbs.h"
-#include "cmd/view_session.h"
+#include "cmd/record_reader.h"
+#include "cmd/system_clock.h"
 
 namespace counterfoil::cmd {
 namespace {
@@ -47,9 +48,8 @@ struct ShowOptions {
 };
 
 int show(const CommonOptions& common, const ShowOptions& options) {
-  ViewSession session(common);
-  const auto filters = query::parseFilters(query::ListKind::leases, parametersOf(options.point, session.session().clock().wall()));
-  const std::string text = session.reader().lease(options.lease, filters);
+  RecordReader reader(common);
+  const std::string text = reader.lease(options.lease, parametersOf(options.point, SystemClock().wall()));
   if (common.json) {
     print(text);
   } else {

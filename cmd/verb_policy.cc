@@ -1,7 +1,9 @@
 // `policy set | show | test`.
+#include <boost/json/parse.hpp>
+
 #include "cmd/command_writer.h"
 #include "cmd/output.h"
-#include "cmd/session.h"
+#include "cmd/recorder.h"
 #include "ledger/core/json.h"
 #include "ledger/core/limits.h"
 #include "ledger/core/policy.h"
@@ -20,37 +22,59 @@ int set(const CommonOptions& common, const PolicyOptions& options) {
   static_cast<void>(Policy::parse(document.text()));  // a fault here names line and key, before the ledger is opened
   Command command = Command::make(CommandKind::policySet);
   command.body.setText(command.arena, Field::document, document.text());
-  Session session(common, Access::write);
-  const write::Answer answer = session.execute(std::move(command));
-  session.close();
-  return printAnswer(common, answer);
+  return recordAndPrint(common, std::move(command));
 }
 
-int show(const CommonOptions& common) {
-  Session session(common, Access::write);
-  const auto number = session.ledger().findWorkspace(common.workspace);
-  if (!number) throw Fault(ErrorCode::noSuchItem, "there is no such workspace", "`counterfoil workspace list` shows them");
+struct PolicyInForce {
   std::string name;
   std::string document;
   std::uint64_t version = 0;
+};
+
+PolicyInForce readFolder(Session& session, const std::string& id) {
+  const auto number = session.ledger().findWorkspace(id);
+  if (!number) throw Fault(ErrorCode::noSuchItem, "there is no such workspace", "`counterfoil workspace list` shows them");
+  PolicyInForce policy;
   session.ledger().inspect([&](const write::PartitionState& state) {
     const WorkspaceState* workspace = state.findWorkspace(*number);
     if (workspace == nullptr) return;
-    name = workspace->policyName();
-    document = workspace->policyDocument();
-    version = workspace->policyVersion();
+    policy.name = workspace->policyName();
+    policy.document = workspace->policyDocument();
+    policy.version = workspace->policyVersion();
   });
-  if (version == 0)
+  if (policy.version == 0)
     throw Fault(ErrorCode::noSuchItem, "the workspace has no policy, so every request is denied", "set one with `counterfoil policy set`");
+  return policy;
+}
+
+PolicyInForce readServer(ServerLink& server) {
+  HttpRequest request;
+  request.target = server.target("/policy");
+  const HttpAnswer answer = server.send(request);
+  boost::json::error_code failed;
+  const boost::json::value json = boost::json::parse(answer.body, failed);
+  const auto member = [&](const char* name) { return !failed && json.is_object() ? json.get_object().if_contains(name) : nullptr; };
+  const boost::json::value* name = member("name");
+  const boost::json::value* document = member("document");
+  const boost::json::value* version = member("version");
+  if (name == nullptr || !name->is_string() || document == nullptr || !document->is_string() || version == nullptr || !version->is_int64())
+    throw Fault(ErrorCode::notReady, "what answers at this URL is no server of this version", "look at the URL");
+  return {std::string(name->get_string()), std::string(document->get_string()), static_cast<std::uint64_t>(version->get_int64())};
+}
+
+int show(const CommonOptions& common) {
+  Recorder recorder(common);
+  const PolicyInForce policy =
+      recorder.server() != nullptr ? readServer(*recorder.server()) : readFolder(*recorder.session(), common.workspace);
   if (common.json) {
     std::string out;
     JsonObject object(out);
-    object.text("name", name).number("version", version).text("document", document);
+    object.text("name", policy.name).number("version", policy.version).text("document", policy.document);
     object.end();
     print(out);
   } else {
-    note(common, "policy " + name + ", version " + std::to_string(version));
-    print(document);
+    note(common, "policy " + policy.name + ", version " + std::to_string(policy.version));
+    print(policy.document);
   }
   return 0;
 }

@@ -2,8 +2,9 @@
 #include <boost/json.hpp>
 #include <set>
 
+#include "cmd/json_text.h"
 #include "cmd/output.h"
-#include "cmd/view_session.h"
+#include "cmd/record_reader.h"
 #include "ledger/core/json.h"
 #include "projections/views/view_schema.h"
 
@@ -22,10 +23,21 @@ std::vector<std::string> distinct(const std::vector<std::string>& columns) {
   return names;
 }
 
-void printAnswer(const CommonOptions& common, const query::SqlAnswer& answer) {
-  const std::vector<std::string> names = distinct(answer.columns);
+std::vector<std::string> columnsOf(const std::string& answer) {
+  std::vector<std::string> columns;
+  for (const std::string_view column : rawItems(rawMember(answer, "columns"))) {
+    columns.emplace_back(boost::json::parse(column).as_string());
+  }
+  return columns;
+}
+
+void printAnswer(const CommonOptions& common, const std::string& answer) {
+  const std::vector<std::string> names = distinct(columnsOf(answer));
   Table table(names);
-  for (const auto& row : answer.rows) {
+  const std::vector<std::string_view> rows = rawItems(rawMember(answer, "rows"));
+  for (const std::string_view raw : rows) {
+    const std::vector<std::string_view> row = rawItems(raw);
+    if (row.size() != names.size()) throw Fault(ErrorCode::notReady, "what answers is no server of this version", "look at the URL");
     if (common.json) {
       std::string line;
       JsonObject object(line);
@@ -35,23 +47,24 @@ void printAnswer(const CommonOptions& common, const query::SqlAnswer& answer) {
       continue;
     }
     std::vector<std::string> cells;
-    for (const std::string& value : row) {
+    for (const std::string_view value : row) {
       const boost::json::value parsed = boost::json::parse(value);
-      cells.push_back(parsed.is_null() ? std::string() : parsed.is_string() ? std::string(parsed.as_string()) : value);
+      cells.push_back(parsed.is_null() ? std::string() : parsed.is_string() ? std::string(parsed.as_string()) : std::string(value));
     }
     table.row(std::move(cells));
   }
   if (!common.json) table.print(common);
-  if (answer.truncated) note(common, "these are the first " + grouped(answer.rows.size()) + " rows; there are more");
+  if (rawMember(answer, "truncated") == "true") note(common, "these are the first " + grouped(rows.size()) + " rows; there are more");
 }
 
 int listViews(const CommonOptions& common) {
-  ViewSession session(common);
+  RecordReader reader(common);
   Table table({"VIEW", "COLUMNS"});
   for (const std::string& view : views::friendlyViewNames()) {
-    const auto answer = session.reader().query("SELECT * FROM " + view + " LIMIT 0", {}, session.session().clock());
     std::string columns;
-    for (const std::string& column : answer.columns) columns += (columns.empty() ? "" : " ") + column;
+    for (const std::string& column : columnsOf(reader.query("SELECT * FROM " + view + " LIMIT 0"))) {
+      columns += (columns.empty() ? "" : " ") + column;
+    }
     if (common.json) {
       std::string line;
       JsonObject object(line);
@@ -68,8 +81,8 @@ int listViews(const CommonOptions& common) {
 
 int run(const CommonOptions& common, const std::string& sql) {
   if (sql.empty()) return listViews(common);
-  ViewSession session(common);
-  printAnswer(common, session.reader().query(sql, {}, session.session().clock()));
+  RecordReader reader(common);
+  printAnswer(common, reader.query(sql));
   return 0;
 }
 

@@ -19,10 +19,13 @@
 #include "server/audit_recorder.h"
 #include "server/auth/access_recorder.h"
 #include "server/auth/revocations.h"
+#include "server/auth/token_desk.h"
+#include "server/http/listener.h"
 #include "server/metrics.h"
 #include "server/server.h"
 #include "server/stream_hub.h"
 #include "server/token_socket.h"
+#include "server/verify_jobs.h"
 #include "server/view_readers.h"
 
 namespace counterfoil::cmd {
@@ -117,6 +120,23 @@ void waitForEnd(const sigset_t& signals, server::Server& running) {
   }
 }
 
+// The view of `_system` with everything the log holds of it: revocations of before this start are in force before the first token is read.
+void waitForSystemView(Session& session, views::ViewRunner& runner) {
+  Sequence last{0};
+  session.ledger().inspect([&](const write::PartitionState& state) {
+    if (const WorkspaceState* system = state.findWorkspace(kSystemWorkspace)) last = Sequence{system->head().size() - 1};
+  });
+  while (!runner.waitFor(kSystemWorkspace, last, 1'000)) {
+    if (const auto fault = runner.status(kSystemWorkspace).fault) {
+      if (fault->code() != ErrorCode::viewDamaged) throw Fault(*fault);
+      spdlog::warn("the view of _system is damaged and is made anew");
+      runner.requestRebuild(kSystemWorkspace);
+      runner.wake();
+    }
+    if (const auto fault = runner.fault()) throw Fault(*fault);
+  }
+}
+
 int serve(const CommonOptions& common, const ServeOptions& flags) {
   const sigset_t signals = blockSignals();
   raiseDescriptorLimit();
@@ -134,9 +154,10 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   views::ViewRunner runner(session.log(), session.keyRing(), viewOptions);
   runner.follow();
 
-  server::TokenKeys tokenKeys(config.keys);
+  server::TokenKeys tokenKeys(config.keys, session.random());
   server::AuthenticatorOptions authentication;
   authentication.audience = config.origin;
+  authentication.recordedName = [&session](const std::string& subject) { return server::recordedSubject(session.keyRing(), subject); };
   server::Authenticator authenticator(tokenKeys, session.clock(), authentication);
   server::ViewReaders readers(config.viewsFolder(), kOpenReadersMax);
   server::AccessRecorder access(session.ledger(), session.clock());
@@ -149,10 +170,31 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   server::RateLimits limits(session.clock(), rates);
   server::Metrics metrics;
   boost::asio::thread_pool blocking(kBlockingThreads);
+  waitForSystemView(session, runner);
+  server::TokenDesk desk({tokenKeys, authenticator, access, session.clock(), session.random(), config.origin,
+                          [&session](std::string_view id) { return session.ledger().findWorkspace(id).has_value(); }},
+                         server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
+  server::EventLoops tokenLoop(1);
+  server::TokenSocket tokenSocket(config.data, tokenLoop.first().get_executor(), blocking, desk);
   server::StreamHub streams(runner, blocking.get_executor());
-  server::Service service{
-      session.ledger(), session.log(),   runner,           readers,  streams,       authenticator,        tokenKeys, access, audit, limits,
-      metrics,          session.clock(), session.random(), blocking, config.origin, std::string(kVersion)};
+  server::VerifyJobs verifyJobs(session.log(), session.keyRing(), session.clock(), blocking);
+  server::Service service{session.ledger(),
+                          session.log(),
+                          runner,
+                          readers,
+                          streams,
+                          authenticator,
+                          tokenKeys,
+                          access,
+                          audit,
+                          limits,
+                          metrics,
+                          verifyJobs,
+                          session.clock(),
+                          session.random(),
+                          blocking,
+                          config.origin,
+                          std::string(kVersion)};
   server::Server running(service, options);
   running.start();
   const ServerFile file(config.serverFile(), running, config.tokenSocket());
@@ -162,8 +204,10 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   waitForEnd(signals, running);
   notifyServiceManager("STOPPING=1");
   spdlog::info("stopping: requests under way are answered first");
+  tokenSocket.stop();
   running.stop();
   streams.stop();
+  tokenLoop.stop();
   blocking.join();
   runner.stop();
   session.close();

@@ -1,6 +1,8 @@
 // `workspace create | list | show | close`.
+#include <boost/json/parse.hpp>
+
 #include "cmd/output.h"
-#include "cmd/session.h"
+#include "cmd/recorder.h"
 #include "ledger/core/encoding.h"
 #include "ledger/core/json.h"
 
@@ -45,24 +47,82 @@ std::vector<WorkspaceFacts> collect(Session& session) {
   return result;
 }
 
+// As the server's routes tell them.
+WorkspaceFacts factsOf(const boost::json::value& json) {
+  if (!json.is_object()) throw Fault(ErrorCode::notReady, "what answers at this URL is no server of this version", "look at the URL");
+  const auto text = [&](std::string_view name) -> std::string {
+    const boost::json::value* value = json.get_object().if_contains(name);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+  };
+  const auto number = [&](std::string_view name) -> std::uint64_t {
+    const boost::json::value* value = json.get_object().if_contains(name);
+    return value != nullptr && value->is_int64() ? static_cast<std::uint64_t>(value->get_int64()) : 0;
+  };
+  WorkspaceFacts facts;
+  facts.id = text("id");
+  facts.number = number("number");
+  facts.region = text("region");
+  facts.closed = text("state") == "closed";
+  facts.entries = number("entries");
+  facts.liveLeases = number("liveLeases");
+  if (number("policyVersion") != 0) facts.policy = text("policy") + " v" + std::to_string(number("policyVersion"));
+  facts.root = text("root");
+  return facts;
+}
+
+boost::json::value ask(ServerLink& server, const std::string& target) {
+  HttpRequest request;
+  request.target = target;
+  boost::json::error_code failed;
+  return boost::json::parse(server.send(request).body, failed);
+}
+
+std::vector<WorkspaceFacts> collect(ServerLink& server) {
+  std::vector<WorkspaceFacts> result;
+  std::string after;
+  do {
+    const boost::json::value page =
+        ask(server, "/v1/workspaces?limit=1000" + (after.empty() ? std::string() : "&after=" + percentEncoded(after)));
+    const boost::json::value* items = page.is_object() ? page.get_object().if_contains("items") : nullptr;
+    const boost::json::value* next = page.is_object() ? page.get_object().if_contains("next") : nullptr;
+    if (items == nullptr || !items->is_array()) static_cast<void>(factsOf(boost::json::value()));
+    for (const boost::json::value& item : items->get_array()) result.push_back(factsOf(item));
+    after = next != nullptr && next->is_string() ? std::string(next->get_string()) : std::string();
+  } while (!after.empty());
+  return result;
+}
+
+std::vector<WorkspaceFacts> collect(Recorder& recorder) {
+  return recorder.server() != nullptr ? collect(*recorder.server()) : collect(*recorder.session());
+}
+
+// One of them.
+WorkspaceFacts find(const CommonOptions& named) {
+  Recorder recorder(named);
+  if (recorder.server() != nullptr) return factsOf(ask(*recorder.server(), recorder.server()->target("")));
+  for (WorkspaceFacts& facts : collect(*recorder.session())) {
+    if (facts.id == named.workspace) return std::move(facts);
+  }
+  throw Fault(ErrorCode::noSuchItem, "there is no such workspace", "`counterfoil workspace list` shows them; `workspace create` makes one");
+}
+
 std::string factsJson(const WorkspaceFacts& facts) {
   std::string out;
   JsonObject object(out);
   object.text("id", facts.id).number("number", facts.number);
   if (!facts.region.empty()) object.text("region", facts.region);
-  object.text("state", facts.closed ? "closed" : "open")
-      .number("size", facts.entries)
-      .text("root", facts.root)
-      .number("liveLeases", facts.liveLeases);
+  object.text("state", facts.closed ? "closed" : "open").number("size", facts.entries);
+  if (!facts.root.empty()) object.text("root", facts.root);
+  object.number("liveLeases", facts.liveLeases);
   if (!facts.policy.empty()) object.text("policy", facts.policy);
   object.end();
   return out;
 }
 
 int list(const CommonOptions& common) {
-  Session session(common, Access::write);
+  Recorder recorder(common);
   Table table({"WORKSPACE", "NUMBER", "STATE", "ENTRIES", "LIVE LEASES", "POLICY"});
-  for (const WorkspaceFacts& facts : collect(session)) {
+  for (const WorkspaceFacts& facts : collect(recorder)) {
     if (common.json) {
       print(factsJson(facts));
     } else {
@@ -75,47 +135,39 @@ int list(const CommonOptions& common) {
 }
 
 int show(const CommonOptions& common, const WorkspaceOptions& options) {
-  Session session(common, Access::write);
-  for (const WorkspaceFacts& facts : collect(session)) {
-    if (facts.id != options.id) continue;
-    if (common.json) {
-      print(factsJson(facts));
-      return 0;
-    }
-    Table table({"", ""});
-    table.row({"workspace", facts.id});
-    table.row({"number", std::to_string(facts.number)});
-    if (!facts.region.empty()) table.row({"region", facts.region});
-    table.row({"state", facts.closed ? "closed" : "open"});
-    table.row({"entries", grouped(facts.entries)});
-    table.row({"root", facts.root});
-    table.row({"live leases", grouped(facts.liveLeases)});
-    table.row({"policy", facts.policy.empty() ? "none: every request is denied" : facts.policy});
-    table.print(common);
+  CommonOptions named = common;
+  named.workspace = options.id;
+  const WorkspaceFacts facts = find(named);
+  if (common.json) {
+    print(factsJson(facts));
     return 0;
   }
-  throw Fault(ErrorCode::noSuchItem, "there is no such workspace", "`counterfoil workspace list` shows them; `workspace create` makes one");
+  Table table({"", ""});
+  table.row({"workspace", facts.id});
+  table.row({"number", std::to_string(facts.number)});
+  if (!facts.region.empty()) table.row({"region", facts.region});
+  table.row({"state", facts.closed ? "closed" : "open"});
+  table.row({"entries", grouped(facts.entries)});
+  if (!facts.root.empty()) table.row({"root", facts.root});
+  table.row({"live leases", grouped(facts.liveLeases)});
+  table.row({"policy", facts.policy.empty() ? "none: every request is denied" : facts.policy});
+  table.print(common);
+  return 0;
 }
 
 int create(const CommonOptions& common, const WorkspaceOptions& options) {
   CommonOptions named = common;
   named.workspace = options.id;
-  Session session(named, Access::write);
   Command command = Command::make(CommandKind::workspaceCreate);
   command.body.setText(command.arena, Field::workspaceId, options.id);
   command.body.setText(command.arena, Field::region, options.region);
-  const write::Answer answer = session.execute(std::move(command));
-  session.close();
-  return printAnswer(named, answer);
+  return recordAndPrint(named, std::move(command));
 }
 
 int closeWorkspace(const CommonOptions& common, const WorkspaceOptions& options) {
   CommonOptions named = common;
   named.workspace = options.id;
-  Session session(named, Access::write);
-  const write::Answer answer = session.execute(Command::make(CommandKind::workspaceClose));
-  session.close();
-  return printAnswer(named, answer);
+  return recordAndPrint(named, Command::make(CommandKind::workspaceClose));
 }
 
 }  // namespace

@@ -7,7 +7,8 @@ COUNTERFOIL_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 COUNTERFOIL_PACKAGES=(
   g++:g++ cmake:cmake ninja-build:ninja ccache:ccache pkg-config:pkg-config capnproto:capnp libcapnp-dev libspdlog-dev libsqlite3-dev
   libssl-dev libcli11-dev libtomlplusplus-dev libbenchmark-dev libgtest-dev libgmock-dev zlib1g-dev libboost-json1.81-dev
-  libboost-container1.81-dev libboost1.81-dev libcjose-dev prometheus-cpp-dev
+  libboost-container1.81-dev libboost1.81-dev libcjose-dev libjansson-dev prometheus-cpp-dev
+  libcurl4-openssl-dev
 )
 # shellcheck disable=SC2034  # the scripts that source this use them
 COUNTERFOIL_TEST_PACKAGES=(git:git jq:jq)

@@ -135,8 +135,10 @@ asio::awaitable<void> AuditRecorder::queried(const Caller& caller, Reading readi
   const std::uint64_t before = fold.count - 1;
   bool durable = false;
   try {
-    co_await recorded(
-        [state, &fold](write::Completion done) { state->ledger.appendOwn(fold.workspace, queriedEvent(fold), std::move(done)); });
+    const auto append = [&state, &fold](write::Completion done) {
+      state->ledger.appendOwn(fold.workspace, queriedEvent(fold), std::move(done));
+    };
+    co_await recorded(append);
     durable = true;
   } catch (const Fault&) {
     // The reading itself gets no answer and so never happened; the earlier ones did.
@@ -164,11 +166,12 @@ asio::awaitable<void> AuditRecorder::resolved(const Caller& caller, WorkspaceNum
   fold.reader = caller.subjectId;
   fold.rows = rows;
   const std::string name(pseudonym);
-  co_await recorded([state, &fold, &name, workspace](write::Completion done) {
+  const auto append = [&state, &fold, &name, workspace](write::Completion done) {
     Event event = eventOf(Kind::subjectResolved, fold);
     event.body.setText(event.arena, Field::pseudonym, name);
     state->ledger.appendOwn(workspace, std::move(event), std::move(done));
-  });
+  };
+  co_await recorded(append);
 }
 
 void AuditRecorder::flush(bool all) {

@@ -32,19 +32,19 @@ asio::awaitable<write::Answer> recorded(Submit submit) {
   };
   auto outcome = std::make_shared<Outcome>();
   const auto executor = co_await asio::this_coro::executor;
-  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(
-      [&submit, outcome, executor](auto handler) {
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        submit([outcome, executor, shared](const write::Answer* answer, const Fault* fault) {
-          if (answer != nullptr) {
-            outcome->answer = *answer;
-          } else {
-            outcome->fault = *fault;
-          }
-          asio::post(executor, [shared] { (*shared)(); });
-        });
-      },
-      asio::use_awaitable);
+  // A named lambda: g++ 12 destroys a temporary closure of a co_await expression twice.
+  const auto initiate = [&submit, outcome, executor](auto handler) {
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    submit([outcome, executor, shared](const write::Answer* answer, const Fault* fault) {
+      if (answer != nullptr) {
+        outcome->answer = *answer;
+      } else {
+        outcome->fault = *fault;
+      }
+      asio::post(executor, [shared] { (*shared)(); });
+    });
+  };
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(initiate, asio::use_awaitable);
   if (outcome->fault) throw Fault(*outcome->fault);
   co_return std::move(*outcome->answer);
 }
@@ -54,8 +54,8 @@ asio::awaitable<write::Answer> recorded(Submit submit) {
 template <class Work>
 asio::awaitable<std::invoke_result_t<Work&>> onPool(asio::thread_pool& pool, Work work) {
   using Result = std::invoke_result_t<Work&>;
-  co_return co_await asio::co_spawn(
-      pool, [](Work inner) -> asio::awaitable<Result> { co_return inner(); }(std::move(work)), asio::use_awaitable);
+  const auto run = [](Work inner) -> asio::awaitable<Result> { co_return inner(); };
+  co_return co_await asio::co_spawn(pool, run(std::move(work)), asio::use_awaitable);
 }
 
 }  // namespace counterfoil::server

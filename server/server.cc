@@ -77,6 +77,7 @@ struct Server::State {
       co_await minute.async_wait(asio::redirect_error(asio::use_awaitable, error));
       if (error) co_return;
       service.access.flush();
+      service.audit.flush(false);
     }
   }
 
@@ -129,6 +130,7 @@ void Server::stop() {
   if (state_->adminListener) state_->adminListener->abort();
   asio::post(state_->loops.first(), [state = state_.get()] { state->minute.cancel(); });
   state_->service.access.flush();
+  state_->service.audit.flush(true);
   state_->loops.stop();
 }
 

@@ -19,6 +19,7 @@ class AuditRecorder;   // audit_recorder.h: audit.* entries
 class Metrics;         // metrics.h
 class RateLimits;      // rate_limits.h
 class StreamHub;       // stream_hub.h: who waits for new entries of a workspace
+class VerifyJobs;      // verify_jobs.h
 class ViewReaders;     // view_readers.h
 
 struct Service {
@@ -33,6 +34,7 @@ struct Service {
   AuditRecorder& audit;
   RateLimits& limits;
   Metrics& metrics;
+  VerifyJobs& verifyJobs;
   const Clock& clock;
   crypto::RandomSource& random;
   asio::thread_pool& blocking;  // for SQLite, files and everything that waits

@@ -19,7 +19,7 @@ constexpr std::array<LeaseVerb, 4> kLeaseVerbs = {{
     {"issued", CommandKind::leaseIssue, Action::useLeases, "Report that the credential was minted, or could not be", "LeaseIssue"},
     {"consume", CommandKind::leaseConsume, Action::useLeases, "Use a lease once", "LeaseConsume"},
     {"renew", CommandKind::leaseRenew, Action::useLeases, "Extend a lease, never past what it was granted with", "LeaseRenew"},
-    {"revoke", CommandKind::leaseRevoke, Action::revoke, "End a lease and everything that hangs on it", "LeaseRevoke"},
+    {"revoke", CommandKind::leaseRevoke, Action::revokeLease, "End a lease and everything that hangs on it", "LeaseRevoke"},
 }};
 
 RouteDocs docsOf(const char* summary, const char* body, std::vector<int> statuses) {

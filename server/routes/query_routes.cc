@@ -7,7 +7,7 @@
 #include "ledger/core/json.h"
 #include "ledger/core/limits.h"
 #include "ledger/redact/fingerprint.h"
-#include "server/api.h"
+#include "server/problem.h"
 #include "server/auth/strict_json.h"
 #include "server/await.h"
 #include "server/rate_limits.h"

@@ -5,7 +5,7 @@
 
 #include "ledger/core/encoding.h"
 #include "ledger/core/json.h"
-#include "server/api.h"
+#include "server/problem.h"
 #include "server/await.h"
 #include "server/routes/read_support.h"
 #include "server/stream_hub.h"
@@ -102,7 +102,7 @@ asio::awaitable<Response> stats(Call& call, Service& service) {
 
 // ---- producers ----
 
-std::string quoted(std::string_view text) {
+std::string sqlText(std::string_view text) {
   std::string result = "'";
   for (const char c : text) result += c == '\'' ? std::string("''") : std::string(1, c);
   return result + "'";
@@ -111,7 +111,7 @@ std::string quoted(std::string_view text) {
 // What the producer has told and what is missing, from rows that are durable: what a producer does not send again must never be lost.
 std::string producerJson(Service& service, WorkspaceNumber workspace, const std::string& source, const std::string& producer) {
   const auto reader = service.readers.of(workspace);
-  const std::string where = " WHERE source = " + quoted(source) + " AND producer = " + quoted(producer);
+  const std::string where = " WHERE source = " + sqlText(source) + " AND producer = " + sqlText(producer);
   constexpr const char* kColumns[] = {"contiguous", "greatest", "facts", "greatestOccurredAt", "finished", "closed", "firstSeq", "lastSeq"};
   std::string columns;
   for (const char* column : kColumns) columns += (columns.empty() ? "" : ", ") + std::string(column);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "server/api.h"
+#include "server/problem.h"
 #include "server/await.h"
 #include "server/metrics.h"
 #include "server/routes/read_support.h"

@@ -371,7 +371,7 @@ TEST_F(TokenSocketTest, RefusesWhatNoTokenMaySayAndRecordsNothing) {
            {R"("role":"member","certificate":"abcd")", "invalid_value"},
            {R"("role":"member","certificate":")" + std::string(64, 'g') + "\"", "invalid_value"},
            // What the record cannot keep is not given out either.
-           {R"("role":"member","subject":"service:AKIAIOSFODNN7EXAMPLE")", "secret_in_identifier"},
+           {R"("role":"member","subject":"service:AKIAQ3EGR7TB2XN5KD4L")", "secret_in_identifier"},
        }) {
     EXPECT_EQ(errorOf(R"({"request":"mint",)" + more + "}"), code) << more;
   }
@@ -553,8 +553,10 @@ TEST_F(TokenSocketTest, RefusalsThatTheLedgerDoesNotTakeAreCountedOn) {
   ledger_->drain();
   provider_.setReachable(true);
   access_->refused(ErrorCode::notAllowed, stranger);
-  access_->flush();
-  ledger_->drain();
+  for (int round = 0; round < 3; ++round) {  // the key that was dropped may cost one more try
+    access_->flush();
+    ledger_->drain();
+  }
   const auto entries = recorded("access.refused");
   ASSERT_EQ(entries.size(), 1U);
   EXPECT_EQ(entries.front().at("count").to_number<int>(), 2);

@@ -1,0 +1,225 @@
+#include "cmd/server_link.h"
+
+#include <fcntl.h>
+#include <openssl/bio.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/json/parse.hpp>
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+
+#include "cmd/command_json.h"
+#include "cmd/config.h"
+#include "cmd/input.h"
+#include "cmd/system_clock.h"
+#include "cmd/token_client.h"
+#include "ledger/core/encoding.h"
+#include "ledger/core/outcome.h"
+#include "ledger/crypto/digest.h"
+#include "ledger/crypto/random.h"
+#include "ledger/keys/key_file.h"
+#include "server/token_socket.h"
+
+namespace counterfoil::cmd {
+namespace {
+
+constexpr std::size_t kServerFileBytesMax = 64 * 1024;
+constexpr std::size_t kTokenBytesMax = 8 * 1024;
+constexpr std::uint64_t kTokenSeconds = 300;
+constexpr std::chrono::seconds kTokenOld{240};
+constexpr const char* kTokenVariable = "COUNTERFOIL_TOKEN";
+
+bool listens(const std::filesystem::path& folder) {
+  const keys::Descriptor directory(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const keys::Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!directory || !socket) return false;
+  // Through the folder's descriptor: the path itself may be longer than an address takes.
+  const std::string path = "/proc/self/fd/" + std::to_string(directory.get()) + "/" + std::string(server::kTokenSocketName);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::copy(path.begin(), path.end(), address.sun_path);
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return true;
+  return errno == EACCES || errno == EPERM;  // there, but another user's
+}
+
+// Of a bearer token as RFC 6750 has it; anything else could end its header line.
+void setToken(HttpClient& client, std::string_view token, const char* from) {
+  while (!token.empty() && (token.back() == '\n' || token.back() == '\r' || token.back() == ' ')) token.remove_suffix(1);
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-._~+/=").find(c) != std::string_view::npos;
+  };
+  if (token.empty() || token.size() > kTokenBytesMax || !std::all_of(token.begin(), token.end(), allowed)) {
+    throw Fault(ErrorCode::badToken, std::string(from) + " holds no token", "`counterfoil token mint` prints one");
+  }
+  client.setToken(token);
+}
+
+// "sha256//..." of the public key of the first certificate in a PEM file. Throws Fault(unreadableInput).
+std::string pinOf(const std::string& file) {
+  const crypto::SecretBytes content = readAll(file, kServerFileBytesMax * 4);
+  const std::unique_ptr<BIO, int (*)(BIO*)> bio(BIO_new_mem_buf(content.text().data(), static_cast<int>(content.size())), BIO_free);
+  const std::unique_ptr<X509, void (*)(X509*)> certificate(bio ? PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr) : nullptr,
+                                                           X509_free);
+  unsigned char* der = nullptr;
+  const int length = certificate ? i2d_PUBKEY(X509_get0_pubkey(certificate.get()), &der) : -1;
+  if (length <= 0) {
+    throw Fault(ErrorCode::unreadableInput, "the configured certificate (tls_cert) holds none", "`counterfoil config` shows its path");
+  }
+  const crypto::Digest digest = crypto::sha256({der, static_cast<std::size_t>(length)});
+  OPENSSL_free(der);
+  return "sha256//" + toBase64(digest);
+}
+
+HttpOptions optionsOf(const CommonOptions& common, const std::string& url, bool ownFolder) {
+  HttpOptions options;
+  options.url = url;
+  options.authorities = common.authorities;
+  if (!ownFolder || !options.authorities.empty() || !url.starts_with("https:")) return options;
+  const Config config = readConfig(common);
+  if (config.certificate.empty()) return options;
+  // Who can read the folder knows the server by its very key: the address it listens on need not be a name in its certificate.
+  options.authorities = config.certificate;
+  options.pinnedKey = pinOf(config.certificate);
+  return options;
+}
+
+Fault noWorkspace() {
+  return Fault(ErrorCode::noSuchItem, "there is no such workspace",
+               "`counterfoil workspace list` shows them; `workspace create` makes one");
+}
+
+bool isOfTenant(const std::string& target) {
+  constexpr std::string_view kBase = "/v1/workspaces/";
+  return target.starts_with(kBase) && !target.substr(kBase.size()).starts_with("_system");
+}
+
+}  // namespace
+
+std::optional<RunningServer> runningServer(const std::filesystem::path& dataFolder) {
+  std::ifstream file(dataFolder / "server.json", std::ios::binary);
+  if (!file) return std::nullopt;
+  std::string text(kServerFileBytesMax, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  boost::json::error_code failed;
+  const boost::json::value json = boost::json::parse(text, failed);
+  if (failed || !json.is_object()) return std::nullopt;
+  const boost::json::value* url = json.get_object().if_contains("url");
+  const boost::json::value* pid = json.get_object().if_contains("pid");
+  if (url == nullptr || !url->is_string() || pid == nullptr || !pid->is_int64() || pid->get_int64() <= 0) return std::nullopt;
+  if (::kill(static_cast<pid_t>(pid->get_int64()), 0) != 0 && errno != EPERM) return std::nullopt;
+  if (!listens(dataFolder)) return std::nullopt;
+  return RunningServer{std::string(url->get_string()), static_cast<std::uint64_t>(pid->get_int64())};
+}
+
+std::unique_ptr<ServerLink> ServerLink::find(const CommonOptions& common) {
+  const auto running = runningServer(common.data);
+  const bool own = running && (common.url.empty() || common.url == running->url);
+  if (common.url.empty() && !own) return nullptr;
+  const char* variable = std::getenv(kTokenVariable);
+  TokenFrom from = own ? TokenFrom::socket : TokenFrom::nowhere;
+  if (variable != nullptr && *variable != '\0') from = TokenFrom::environment;
+  if (!common.tokenFile.empty()) from = TokenFrom::file;
+  std::unique_ptr<ServerLink> link(new ServerLink(common, optionsOf(common, own ? running->url : common.url, own), from));
+  link->refreshToken();
+  return link;
+}
+
+ServerLink::ServerLink(const CommonOptions& common, HttpOptions options, TokenFrom from)
+    : common_(common), client_(std::move(options)), tokenFrom_(from) {}
+
+void ServerLink::refreshToken() {
+  tokenSince_ = std::chrono::steady_clock::now();
+  switch (tokenFrom_) {
+    case TokenFrom::nowhere:
+      return;
+    case TokenFrom::environment:
+      setToken(client_, std::getenv(kTokenVariable), kTokenVariable);
+      return;
+    case TokenFrom::file:
+      setToken(client_, readAll(common_.tokenFile, kTokenBytesMax + 2).text(), "the token file");
+      return;
+    case TokenFrom::socket: {
+      TokenOrder order;
+      order.role = "owner";
+      order.ttlSeconds = kTokenSeconds;
+      std::string token = requestToken(common_.data, order);
+      setToken(client_, token, "the server's answer");
+      crypto::wipe(token.data(), token.size());
+      return;
+    }
+  }
+}
+
+void ServerLink::refreshWhenOld() {
+  if (tokenFrom_ == TokenFrom::socket && std::chrono::steady_clock::now() - tokenSince_ > kTokenOld) refreshToken();
+}
+
+template <class Ask>
+auto ServerLink::ask(const HttpRequest& request, const Ask& ask) {
+  refreshWhenOld();
+  for (bool again = tokenFrom_ == TokenFrom::socket || tokenFrom_ == TokenFrom::file;; again = false) {
+    try {
+      return ask();
+    } catch (const Fault& fault) {
+      if (fault.code() == ErrorCode::notAllowed && tokenFrom_ == TokenFrom::socket && isOfTenant(request.target)) throw noWorkspace();
+      if (fault.code() != ErrorCode::expiredToken || !again) throw;
+    }
+    refreshToken();
+  }
+}
+
+HttpAnswer ServerLink::send(const HttpRequest& request) {
+  return ask(request, [&] { return client_.send(request); });
+}
+
+void ServerLink::stream(const HttpRequest& request, const std::function<bool(std::string_view)>& chunk) {
+  ask(request, [&] { client_.stream(request, chunk); });
+}
+
+std::string ServerLink::target(std::string_view behind) const {
+  if (common_.workspace.empty()) throw noWorkspace();
+  return "/v1/workspaces/" + percentEncoded(common_.workspace) + std::string(behind);
+}
+
+std::string ServerLink::recordAs(ServerRequest wanted, const EntryId& id) {
+  crypto::SystemRandom random;
+  const bool given = id != EntryId{};
+  const EntryId key = given ? id : makeUuidV7(SystemClock().wall(), random.bytes<10>());
+  HttpRequest request;
+  request.method = wanted.method;
+  request.target = wanted.target;
+  request.contentType = wanted.contentType;
+  request.body = wanted.body;
+  request.headers.emplace_back("Idempotency-Key", toUuid(key));
+  try {
+    HttpAnswer answer = send(request);
+    boost::json::error_code failed;
+    const boost::json::value json = boost::json::parse(answer.body, failed);
+    if (failed || !json.is_object() || !json.get_object().contains("outcome")) {
+      throw Fault(ErrorCode::indeterminate, "what answers at this URL is no server of this version", "look at the URL");
+    }
+    return std::move(answer.body);
+  } catch (const Fault& fault) {
+    if (fault.code() != ErrorCode::indeterminate || given) throw;
+    throw Fault(fault.code(), fault.detail(), "ask again with --id " + toUuid(key) + ": a repeat gets the first answer", fault.field());
+  }
+}
+
+std::string ServerLink::record(const Command& command) {
+  return recordAs(requestOf(command, common_.workspace), command.id);
+}
+
+std::string ServerLink::record(const Event& fact) {
+  return recordAs(requestOf(fact, common_.workspace), fact.id);
+}
+
+}  // namespace counterfoil::cmd
