@@ -34,6 +34,7 @@ constexpr std::size_t kServerFileBytesMax = 64 * 1024;
 constexpr std::size_t kTokenBytesMax = 8 * 1024;
 constexpr std::uint64_t kTokenSeconds = 300;
 constexpr std::chrono::seconds kTokenOld{240};
+constexpr std::string_view kWorkspaces = "/v1/workspaces/";
 constexpr const char* kTokenVariable = "COUNTERFOIL_TOKEN";
 
 bool listens(const std::filesystem::path& folder) {
@@ -97,8 +98,7 @@ Fault noWorkspace() {
 }
 
 bool isOfTenant(const std::string& target) {
-  constexpr std::string_view kBase = "/v1/workspaces/";
-  return target.starts_with(kBase) && !target.substr(kBase.size()).starts_with("_system");
+  return target.starts_with(kWorkspaces) && !target.substr(kWorkspaces.size()).starts_with("_system");
 }
 
 }  // namespace
@@ -170,10 +170,23 @@ auto ServerLink::ask(const HttpRequest& request, const Ask& ask) {
     try {
       return ask();
     } catch (const Fault& fault) {
-      if (fault.code() == ErrorCode::notAllowed && tokenFrom_ == TokenFrom::socket && isOfTenant(request.target)) throw noWorkspace();
+      if (fault.code() == ErrorCode::notAllowed && tokenFrom_ == TokenFrom::socket && lacksWorkspace(request.target)) throw noWorkspace();
       if (fault.code() != ErrorCode::expiredToken || !again) throw;
     }
     refreshToken();
+  }
+}
+
+// What an owner may not do is forbidden for a reason of its own, or there is no such workspace; only then is its very head refused.
+bool ServerLink::lacksWorkspace(const std::string& target) {
+  if (!isOfTenant(target)) return false;
+  HttpRequest head;
+  head.target = target.substr(0, target.find_first_of("/?", kWorkspaces.size()));
+  try {
+    client_.send(head);
+    return false;
+  } catch (const Fault& fault) {
+    return fault.code() == ErrorCode::notAllowed;
   }
 }
 

@@ -46,6 +46,7 @@ class ServerLink {
   ServerLink(const CommonOptions& common, HttpOptions options, TokenFrom from);
   void refreshToken();
   void refreshWhenOld();
+  bool lacksWorkspace(const std::string& target);
   template <class Ask>
   auto ask(const HttpRequest& request, const Ask& ask);
   std::string recordAs(struct ServerRequest request, const EntryId& id);

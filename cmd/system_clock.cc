@@ -25,7 +25,8 @@ std::int64_t SystemClock::monotonicNanoseconds() const {
 
 bool SystemClock::synchronised() const {
   timex state{};
-  return ::adjtimex(&state) != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+  const int result = ::adjtimex(&state);
+  return result >= 0 && result != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
 }
 
 }  // namespace counterfoil::cmd

@@ -65,7 +65,7 @@ class ServerFile {
     std::string text;
     JsonObject object(text);
     object.text("url", running.url()).text("adminUrl", running.adminUrl()).number("pid", static_cast<std::uint64_t>(::getpid()));
-    object.text("tokenSocket", std::filesystem::absolute(tokenSocket).string()).text("version", kVersion);
+    object.text("tokenSocket", std::filesystem::absolute(tokenSocket).lexically_normal().string()).text("version", kVersion);
     object.end();
     const std::filesystem::path fresh = path_.string() + ".new";
     std::ofstream file(fresh, std::ios::trunc);

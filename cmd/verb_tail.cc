@@ -1,6 +1,7 @@
 // `tail`: entries as they are recorded, from the server's stream or, without a server, from the folder's views.
+#include <algorithm>
 #include <boost/json/parse.hpp>
-#include <charconv>
+#include <boost/json/serialize.hpp>
 #include <chrono>
 #include <filesystem>
 #include <iostream>
@@ -40,11 +41,18 @@ class Tail {
   // Until the reader of the output goes, or a fault ends it; a signal ends the program.
   int run() {
     while (std::cout) {
-      if (const auto link = ServerLink::find(common_)) {
-        followServer(*link);
-      } else {
-        followFolder();
+      try {
+        if (const auto link = ServerLink::find(common_)) {
+          followServer(*link);
+        } else {
+          followFolder();
+        }
+      } catch (const Fault& fault) {
+        // What went well once is tried again for a while: a server may be starting anew.
+        const bool passing = factsOf(fault.code()).exitStatus == factsOf(ErrorCode::notReady).exitStatus;
+        if (!passing || !heard_ || std::chrono::steady_clock::now() - *heard_ > kUnreachable) throw;
       }
+      if (std::cout) std::this_thread::sleep_for(kAgainPause);
     }
     return 0;
   }
@@ -109,17 +117,10 @@ class Tail {
     request.headers.emplace_back("Last-Event-ID", std::to_string(*next_ - 1));
     EventStream events;
     const auto event = [&](const ServerEvent& arrived) { return show(arrived.data); };
-    try {
-      link.stream(request, [&](std::string_view bytes) {
-        heard_ = std::chrono::steady_clock::now();
-        return events.feed(bytes, event);
-      });
-    } catch (const Fault& fault) {
-      // What went well once is tried again for a while: the server may be starting anew.
-      const bool passing = fault.code() == ErrorCode::notReady || fault.code() == ErrorCode::rateLimited;
-      if (!passing || !heard_ || std::chrono::steady_clock::now() - *heard_ > kUnreachable) throw;
-    }
-    if (std::cout) std::this_thread::sleep_for(kAgainPause);
+    link.stream(request, [&](std::string_view bytes) {
+      heard_ = std::chrono::steady_clock::now();
+      return events.feed(bytes, event);
+    });
   }
 
   // ---- a folder ----
@@ -174,6 +175,7 @@ class Tail {
     while (std::cout) {
       const std::string now = fingerprint();
       if (now != seen) look();
+      heard_ = std::chrono::steady_clock::now();
       seen = now;
       std::this_thread::sleep_for(kFolderPause);
       if (runningServer(common_.data)) return;

@@ -19,13 +19,14 @@ Response health(int status, std::string_view state, const Fault* fault) {
 
 }  // namespace
 
-Admin::Admin(Service& service) : service_(service) {
+Admin::Admin(Service& service, const std::atomic<bool>& stopping) : service_(service), stopping_(stopping) {
   router_.add({"GET", "/healthz", Action::open, [](Call&) -> asio::awaitable<Response> { co_return health(200, "ok", nullptr); }, {}});
   router_.add({"GET",
                "/readyz",
                Action::open,
                [this](Call&) -> asio::awaitable<Response> {
                  const write::SequencerStatus status = service_.ledger.status();
+                 if (stopping_) co_return health(503, "stopping", nullptr);
                  if (status.fault) co_return health(503, "not ready", &*status.fault);
                  const auto views = service_.views.fault();
                  if (views) co_return health(503, "the views stand still", &*views);

@@ -1,6 +1,8 @@
 // The admin listener: /healthz (the process runs), /readyz (the ledger takes requests), /metrics. No token; it belongs on a local address.
 #pragma once
 
+#include <atomic>
+
 #include "server/http/router.h"
 #include "server/service.h"
 
@@ -8,11 +10,13 @@ namespace counterfoil::server {
 
 class Admin {
  public:
-  explicit Admin(Service& service);
+  // `stopping` becomes true when the end begins: from then on /readyz says so. Both outlive this.
+  Admin(Service& service, const std::atomic<bool>& stopping);
   asio::awaitable<Response> dispatch(Exchange& exchange);
 
  private:
   Service& service_;
+  const std::atomic<bool>& stopping_;
   Router router_;
 };
 

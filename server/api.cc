@@ -101,7 +101,9 @@ asio::awaitable<Response> Api::serve(Exchange& exchange, const Route*& route) {
 
 void Api::admit(const Route& route, Caller& caller, const Router::Match& match, Exchange& exchange) {
   try {
-    caller = service_.authenticator.authenticate(exchange.bearerToken(), exchange.head().peerCertificate);
+    bool cached = false;
+    caller = service_.authenticator.authenticate(exchange.bearerToken(), exchange.head().peerCertificate, &cached);
+    service_.metrics.tokenChecked(cached);
     std::string_view workspace;
     for (const auto& [name, value] : match.variables) {
       if (name == "workspace") workspace = value;

@@ -31,7 +31,12 @@ std::string schemeOf(const ServerOptions& options) {
 
 struct Server::State {
   State(Service& given, ServerOptions wanted)
-      : service(given), options(std::move(wanted)), api(service), admin(service), loops(options.threads), minute(loops.first()) {
+      : service(given),
+        options(std::move(wanted)),
+        api(service),
+        admin(service, context.stopping),
+        loops(options.threads),
+        minute(loops.first()) {
     const auto newRequestId = [this] { return toUuid(makeUuidV7(service.clock.wall(), service.random.bytes<10>())); };
     context.limits = options.limits;
     context.newRequestId = newRequestId;
@@ -84,8 +89,8 @@ struct Server::State {
   Service& service;
   const ServerOptions options;
   Api api;
-  Admin admin;
   ConnectionContext context;
+  Admin admin;
   ConnectionContext adminContext;
   EventLoops loops;
   asio::steady_timer minute;

@@ -106,9 +106,11 @@ asio::awaitable<Response> runCommand(Call& call, Service& service, CommandKind k
 asio::awaitable<Response> runCommand(Call& call, Service& service, Command command, int status) {
   checkParameters(call.exchange.head(), {"ack"});
   const std::string_view ack = ackOf(call.exchange.head());
-  const std::string workspace(call.variable("workspace"));
+  // What has no workspace of its own is recorded in the ledger's.
+  std::string workspace(call.variable("workspace"));
+  if (workspace.empty()) workspace = "_system";
   const bool urgent = command.kind == CommandKind::leaseRevoke || command.kind == CommandKind::revokeAll;
-  takeFromLimits(call, service, workspace.empty() ? std::string_view("_system") : std::string_view(workspace), 1, urgent);
+  takeFromLimits(call, service, workspace, 1, urgent);
   const std::int64_t started = service.clock.monotonicNanoseconds();
   // Not a temporary: a coroutine's argument must live until it is done.
   Command held = std::move(command);

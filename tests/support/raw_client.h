@@ -50,9 +50,21 @@ class RawClient {
   }
   // Everything until `until` was read, the peer closed, or the time is over.
   std::string read(std::string_view until = {}, int milliseconds = 10'000) {
+    return readWhile(milliseconds, [&](const std::string& text) { return until.empty() || text.find(until) == std::string::npos; });
+  }
+  // At least so many, unless the peer closes or the time is over.
+  std::string readBytes(std::size_t count, int milliseconds) {
+    return readWhile(milliseconds, [&](const std::string& text) { return text.size() < count; });
+  }
+  bool closed() const { return closed_; }  // by the peer, as the last read() saw
+  bool timedOut() const { return timedOut_; }
+
+ private:
+  template <class More>
+  std::string readWhile(int milliseconds, const More& more) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
     std::string text;
-    while (until.empty() || text.find(until) == std::string::npos) {
+    while (more(text)) {
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
       pollfd waiting{descriptor_, POLLIN, 0};
       if (left <= 0 || ::poll(&waiting, 1, static_cast<int>(left)) <= 0) {
@@ -69,10 +81,7 @@ class RawClient {
     }
     return text;
   }
-  bool closed() const { return closed_; }  // by the peer, as the last read() saw
-  bool timedOut() const { return timedOut_; }
 
- private:
   int descriptor_ = -1;
   bool closed_ = false;
   bool timedOut_ = false;

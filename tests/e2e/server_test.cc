@@ -1,0 +1,326 @@
+// The server as a process: the whole story over HTTP, kill -9 and SIGTERM under load, tenants that must not see or starve each other,
+// secrets that must be nowhere.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "tests/e2e/running_server.h"
+
+namespace counterfoil::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kPolicy = R"(name = "production"
+[[rule]]
+name = "git-read"
+effect = "allow"
+credential = ["git_token"]
+scope = ["contents:read"]
+maxTtlSeconds = 900
+)";
+
+std::string request(const std::string& scope = "contents:read", const std::string& more = {}) {
+  return R"({"credential":"git_token","grantee":{"kind":"agent","id":"fixer"},"scope":[")" + scope +
+         R"("],"ttlSeconds":600,"run":"run-7")" + more + "}";
+}
+
+void setPolicy(HttpClient& client, const std::string& workspace) {
+  const HttpAnswer set = client.ask("PUT", "/v1/workspaces/" + workspace + "/policy", kPolicy, "text/toml");
+  ASSERT_EQ(set.status, 200) << set;
+}
+
+class Server : public testing::Test {
+ protected:
+  LedgerFolder ledger_;
+};
+
+TEST_F(Server, TellsTheWholeStoryOfALease) {
+  RunningServer server(ledger_);
+  HttpClient owner = server.client("owner");
+  ASSERT_EQ(owner.post("/v1/workspaces", R"({"id":"shop"})").status, 201);
+  setPolicy(owner, "shop");
+  RawClient stream(server.address());
+  stream.send("GET /v1/workspaces/shop/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + server.token("reader", "shop") + "\r\n\r\n");
+  ASSERT_THAT(stream.read("\r\n\r\n"), HasSubstr("text/event-stream"));
+
+  const HttpAnswer granted = owner.post("/v1/workspaces/shop/leases", request());
+  ASSERT_EQ(granted.status, 201) << granted;
+  const std::string lease = "/v1/workspaces/shop/leases/" + granted.at({"lease", "id"});
+  EXPECT_EQ(owner.post(lease + "/issued", R"({"secret":{"value":"not a value anybody keeps"}})").status, 200);
+  EXPECT_EQ(owner.post(lease + "/consume", R"({"operation":"git.clone"})").status, 200);
+  const HttpAnswer denied = owner.post("/v1/workspaces/shop/leases", request("contents:write"));
+  EXPECT_EQ(denied.status, 403) << denied;
+  EXPECT_EQ(denied.at({"reasonCode"}), "policy");
+  EXPECT_NE(denied.at({"receipt", "seq"}), "");
+  const HttpAnswer revoked = owner.post(lease + "/revoke", "{}");
+  ASSERT_EQ(revoked.status, 200) << revoked;
+  const HttpAnswer shown = owner.get(lease + "?wait=" + revoked.at({"receipt", "seq"}));
+  EXPECT_EQ(shown.at({"state"}), "revoked") << shown;
+  EXPECT_EQ(shown.json().at("history").as_array().size(), 4U) << shown;
+  EXPECT_THAT(stream.read("lease.revoked"), HasSubstr("lease.revoked"));
+  stream.close();
+  EXPECT_EQ(server.stop(), 0);
+  EXPECT_FALSE(std::filesystem::exists(ledger_.data() / "server.json"));
+  expectVerified(ledger_);
+}
+
+TEST_F(Server, RepeatsGetTheFirstAnswer) {
+  RunningServer server(ledger_);
+  HttpClient owner = server.client("owner");
+  setPolicy(owner, "w1");
+  Ids ids(7);
+  const std::string key = "Idempotency-Key: " + ids.next() + "\r\n";
+  const HttpAnswer first = owner.ask("POST", "/v1/workspaces/w1/leases", request(), "application/json", key);
+  const HttpAnswer again = owner.ask("POST", "/v1/workspaces/w1/leases", request(), "application/json", key);
+  EXPECT_EQ(again.at({"receipt", "seq"}), first.at({"receipt", "seq"}));
+  EXPECT_EQ(again.at({"replayed"}), "true");
+  const HttpAnswer other = owner.ask("POST", "/v1/workspaces/w1/leases", request("contents:write"), "application/json", key);
+  EXPECT_EQ(other.status, 409);
+  EXPECT_EQ(other.at({"code"}), "idempotency_conflict");
+}
+
+TEST_F(Server, BadInputGetsTheErrorOfTheTable) {
+  RunningServer server(ledger_);
+  HttpClient owner = server.client("owner");
+  const std::string leases = "/v1/workspaces/w1/leases";
+  const auto expect = [](const HttpAnswer& answer, int status, const char* code) {
+    EXPECT_EQ(answer.status, status) << answer;
+    EXPECT_EQ(answer.at({"code"}), code) << answer;
+    EXPECT_NE(answer.at({"requestId"}), "") << answer;
+  };
+  expect(owner.post(leases, "{"), 400, "malformed_json");
+  expect(owner.post(leases, R"({"credential":"git_token","credential":"git_token"})"), 400, "duplicate_field");
+  expect(owner.post(leases, R"({"nonsense":1})"), 400, "unknown_field");
+  expect(owner.post(leases, R"({"credential":7})"), 400, "invalid_value");
+  expect(owner.post(leases, "{\"reason\":\"\xff\"}"), 400, "invalid_utf8");
+  expect(owner.post(leases, std::string(40, '[') + std::string(40, ']')), 400, "too_deep");
+  expect(owner.ask("POST", leases, "<a/>", "text/xml"), 415, "unsupported_media_type");
+  expect(owner.ask("POST", leases, std::string(1'100'000, ' ')), 413, "too_large");
+  expect(owner.ask("DELETE", leases), 405, "method_not_allowed");
+  expect(owner.get("/v1/nowhere"), 404, "no_such_route");
+  expect(owner.get("/v1/workspaces/w1/leases/none"), 404, "no_such_item");
+  expect(owner.get("/v1/workspaces/w1/entries?limit=0"), 400, "invalid_value");
+  expect(owner.get("/v1/workspaces/w1/entries?nonsense=1"), 400, "unknown_field");
+  expect(owner.get("/v1/workspaces/w1/entries?after=x"), 400, "bad_cursor");
+  expect(owner.get("/v1/workspaces/w1/entries?token=x"), 401, "token_in_url");
+  expect(owner.post("/v1/workspaces/w1/query", R"({"sql":"DELETE FROM entries"})"), 400, "bad_query");
+  expect(owner.post("/v1/workspaces/w1/facts", R"({"kind":"policy.set"})"), 400, "kind_not_a_fact");
+  expect(owner.ask("POST", leases, request(), "application/json", "Idempotency-Key: 1\r\n"), 400, "invalid_value");
+  expect(owner.ask("GET", "/v1/workspaces", {}, {}, "Accept: text/html\r\n"), 406, "not_acceptable");
+  expect(server.anonymous().get("/v1/workspaces"), 401, "no_token");
+  HttpClient forged(server.address(), server.token("owner") + "x");
+  expect(forged.get("/v1/workspaces"), 401, "bad_token");
+  EXPECT_EQ(owner.get("/v1/workspaces").status, 200) << "the connection and the server are as they were";
+}
+
+TEST_F(Server, ATenantLearnsNothingOfAnother) {
+  RunningServer server(ledger_);
+  HttpClient owner = server.client("owner");
+  ASSERT_EQ(owner.post("/v1/workspaces", R"({"id":"w2"})").status, 201);
+  HttpClient tenant = server.client("admin", "w1", "human:mallory");
+  EXPECT_EQ(tenant.get("/v1/workspaces/w1/entries").status, 200);
+  const std::vector<std::pair<const char*, const char*>> routes = {{"GET", "/entries"}, {"GET", "/stats"},   {"GET", "/stream"},
+                                                                   {"GET", "/policy"},  {"POST", "/leases"}, {"POST", "/facts"},
+                                                                   {"POST", "/query"}};
+  for (const auto& [method, path] : routes) {
+    HttpAnswer other = tenant.ask(method, std::string("/v1/workspaces/w2") + path, std::string_view(method) == "POST" ? "{}" : "");
+    HttpAnswer missing = tenant.ask(method, std::string("/v1/workspaces/none") + path, std::string_view(method) == "POST" ? "{}" : "");
+    EXPECT_EQ(other.status, 403) << path << other;
+    EXPECT_EQ(missing.status, 403) << path << missing;
+    const auto withoutId = [](const HttpAnswer& answer) { return answer.body.substr(0, answer.body.find("requestId")); };
+    EXPECT_EQ(withoutId(other), withoutId(missing)) << path;
+  }
+  EXPECT_THAT(tenant.get("/v1/workspaces").body, Not(HasSubstr("w2")));
+  EXPECT_EQ(tenant.post("/v1/workspaces", R"({"id":"w3"})").status, 403);
+  HttpClient reader = server.client("reader", "w1");
+  EXPECT_EQ(reader.post("/v1/workspaces/w1/leases", request()).status, 403);
+  EXPECT_EQ(reader.get("/v1/workspaces/w1/entries").status, 200);
+  HttpClient auditor = server.client("auditor");
+  EXPECT_EQ(auditor.get("/v1/workspaces/w1/entries").status, 403);
+  EXPECT_EQ(auditor.get("/v1/workspaces/w1/verify").status, 200);
+}
+
+TEST_F(Server, ARevokedTokenIsRefusedAtOnceAndAfterARestart) {
+  std::string token;
+  {
+    RunningServer server(ledger_);
+    token = server.token("reader", "w1", "human:alice");
+    HttpClient reader(server.address(), token);
+    ASSERT_EQ(reader.get("/v1/workspaces/w1/stats").status, 200);
+    const Result listed = runProgram({"token", "list", "--json", "--data", ledger_.data().string()});
+    ASSERT_EQ(listed.status, 0) << listed;
+    const std::size_t at = listed.out.find("\"tokenId\":\"");
+    ASSERT_NE(at, std::string::npos) << listed;
+    const Result revoked = runProgram({"token", "revoke", listed.out.substr(at + 11, 36), "--data", ledger_.data().string()});
+    ASSERT_EQ(revoked.status, 0) << revoked;
+    EXPECT_EQ(reader.get("/v1/workspaces/w1/stats").status, 401);
+    EXPECT_EQ(server.stop(), 0);
+  }
+  RunningServer server(ledger_);
+  EXPECT_EQ(HttpClient(server.address(), token).get("/v1/workspaces/w1/stats").status, 401);
+}
+
+TEST_F(Server, AFloodOfOneTenantIsRefusedAndTheOthersAreServed) {
+  RunningServer server(ledger_, {"COUNTERFOIL_WORKSPACE_ENTRIES_PER_SECOND=20", "COUNTERFOIL_PRINCIPAL_ENTRIES_PER_SECOND=20"});
+  HttpClient owner = server.client("owner");
+  ASSERT_EQ(owner.post("/v1/workspaces", R"({"id":"calm"})").status, 201);
+  HttpClient flooding = server.client("member", "w1");
+  HttpClient calm = server.client("member", "calm");
+  Ids ids(11);
+  int refused = 0;
+  for (int index = 0; index < 300; ++index) {
+    const HttpAnswer answer = flooding.post("/v1/workspaces/w1/facts", plainFact(ids.next()));
+    if (answer.status == 201) continue;
+    ++refused;
+    EXPECT_EQ(answer.status, 429) << answer;
+    EXPECT_EQ(answer.at({"code"}), "rate_limited");
+    EXPECT_THAT(answer.head, HasSubstr("Retry-After: "));
+  }
+  EXPECT_GT(refused, 100);
+  EXPECT_EQ(calm.post("/v1/workspaces/calm/facts", plainFact(ids.next())).status, 201);
+  const HttpAnswer revocation = flooding.post("/v1/workspaces/w1/revocations", R"({"run":"run-7"})");
+  EXPECT_EQ(revocation.status, 200) << "a flood must not keep a credential alive: " << revocation;
+  EXPECT_THAT(server.admin().get("/metrics").body, HasSubstr("counterfoil_refusals_total{code=\"rate_limited\"}"));
+}
+
+// Clients that keep every acknowledged seq, while the server goes away in the middle.
+struct Acknowledged {
+  std::mutex mutex;
+  std::map<std::string, std::string> leafOf;  // by entry id
+  std::atomic<int> answers{0};
+};
+
+void load(const std::string& address, const std::string& token, int seed, Acknowledged& acknowledged) {
+  HttpClient client(address, token);
+  Ids ids(static_cast<std::uint64_t>(seed));
+  for (;;) {
+    const std::string id = ids.next();
+    const HttpAnswer answer = client.post("/v1/workspaces/w1/facts", plainFact(id));
+    if (answer.status != 201) return;
+    const std::lock_guard lock(acknowledged.mutex);
+    acknowledged.leafOf[id] = answer.at({"receipt", "leafHash"});
+    ++acknowledged.answers;
+  }
+}
+
+void expectAllThere(const LedgerFolder& ledger, const Acknowledged& acknowledged) {
+  std::map<std::string, int> seen;
+  const Result listed = ledger.in({"entries", "--kind", "tool.invoked", "--limit", "1000", "--all"});
+  ASSERT_EQ(listed.status, 0) << listed;
+  for (const std::string& line : listed.lines()) {
+    const boost::json::value entry = boost::json::parse(line);
+    const std::string id = textAt(entry, {"id"});
+    ++seen[id];
+    const auto found = acknowledged.leafOf.find(id);
+    if (found == acknowledged.leafOf.end()) continue;
+    EXPECT_EQ(textAt(entry, {"leafHash"}), found->second);
+  }
+  for (const auto& [id, leaf] : acknowledged.leafOf) ASSERT_EQ(seen[id], 1) << "an acknowledged fact is not there once";
+}
+
+TEST_F(Server, KilledUnderLoadItKeepsWhatItAcknowledged) {
+  for (int round = 0; round < 3; ++round) {
+    Acknowledged acknowledged;
+    {
+      RunningServer server(ledger_);
+      const std::string token = server.token("member", "w1");
+      std::vector<std::thread> clients;
+      for (int client = 0; client < 8; ++client) {
+        clients.emplace_back(load, server.address(), token, round * 100 + client, std::ref(acknowledged));
+      }
+      while (acknowledged.answers < 400) std::this_thread::yield();
+      server.kill();
+      for (std::thread& client : clients) client.join();
+    }
+    expectAllThere(ledger_, acknowledged);
+  }
+  expectVerified(ledger_);
+}
+
+TEST_F(Server, StoppedUnderLoadItAnswersWhatIsUnderWay) {
+  Acknowledged acknowledged;
+  RunningServer server(ledger_);
+  const std::string token = server.token("member", "w1");
+  std::vector<std::thread> clients;
+  for (int client = 0; client < 8; ++client) clients.emplace_back(load, server.address(), token, 500 + client, std::ref(acknowledged));
+  while (acknowledged.answers < 400) std::this_thread::yield();
+  EXPECT_EQ(server.stop(), 0);
+  for (std::thread& client : clients) client.join();
+  expectAllThere(ledger_, acknowledged);
+  expectVerified(ledger_);
+}
+
+TEST_F(Server, ASecondOneOnTheSameDataIsRefused) {
+  RunningServer server(ledger_);
+  const Result second =
+      runProgram({"serve", "--json", "--data", ledger_.data().string(), "--listen", "127.0.0.1:0", "--admin-listen", "none"});
+  expectFault(second, "data_in_use", 3);
+}
+
+TEST_F(Server, ThousandsOfIdleConnectionsLeaveRoom) {
+  RunningServer server(ledger_);
+  HttpClient reader = server.client("reader", "w1");
+  std::vector<std::unique_ptr<RawClient>> idle;
+  for (int index = 0; index < 900; ++index) idle.push_back(std::make_unique<RawClient>(server.address()));
+  EXPECT_EQ(reader.get("/v1/workspaces/w1/stats").status, 200);
+}
+
+// I6: after their requests secrets are nowhere: not in the process's memory, not in a file, a log line or a metric.
+TEST_F(Server, SecretsAreNowhereAfterTheirRequests) {
+  RunningServer server(ledger_);
+  HttpClient owner = server.client("owner");
+  setPolicy(owner, "w1");
+  // Made of parts, so that this program's own request buffers, not the server's, are the only place of the whole.
+  const auto canary = [](int number) { return "zk4mQ8wT" + std::to_string(710'000'000 + number) + "vXp2LrYs"; };
+  constexpr int kGrants = 1'000;
+  for (int number = 0; number < kGrants; ++number) {
+    const std::string secret = number % 2 == 0 ? canary(number) : "\\u007a" + canary(number).substr(1);  // escaped: decoded elsewhere
+    const HttpAnswer granted = owner.post(
+        "/v1/workspaces/w1/leases",
+        request("contents:read", ",\"reason\":\"for " + std::to_string(number) + "\",\"secret\":{\"value\":\"" + secret + "\"}"));
+    ASSERT_EQ(granted.status, 201) << number;
+    ASSERT_THAT(granted.body, Not(HasSubstr("zk4mQ8wT")));
+  }
+  EXPECT_THAT(server.admin().get("/metrics").body, Not(HasSubstr("zk4mQ8wT")));
+  std::ifstream maps("/proc/" + std::to_string(server.process().pid()) + "/maps");
+  std::ifstream memory("/proc/" + std::to_string(server.process().pid()) + "/mem", std::ios::binary);
+  std::string line;
+  std::size_t read = 0;
+  bool control = false;  // what must be there: the policy in force
+  std::set<std::string> found;
+  while (std::getline(maps, line)) {
+    std::uint64_t from = 0, to = 0;
+    char readable = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx %c", &from, &to, &readable) != 3 || readable != 'r' || line.find("[v") != std::string::npos)
+      continue;
+    std::string bytes(to - from, '\0');
+    memory.clear();
+    memory.seekg(static_cast<std::streamoff>(from));
+    memory.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    read += static_cast<std::size_t>(memory.gcount());
+    control = control || bytes.find("maxTtlSeconds = 900") != std::string::npos;
+    for (std::size_t at = bytes.find("zk4mQ8wT7"); at != std::string::npos; at = bytes.find("zk4mQ8wT7", at + 1)) {
+      found.insert(bytes.substr(at, 17) + " in " + line);
+    }
+  }
+  if (read == 0) GTEST_SKIP() << "the memory of another process cannot be read here";
+  EXPECT_TRUE(control) << "the search does not find what is there";
+  for (const std::string& one : found) ADD_FAILURE() << one;
+  EXPECT_EQ(server.stop(), 0);
+  EXPECT_THAT(server.process().out + server.process().error, Not(HasSubstr("zk4mQ8wT")));
+  for (const auto& root : {ledger_.data(), ledger_.keys()}) {
+    for (const auto& file : std::filesystem::recursive_directory_iterator(root)) {
+      if (!file.is_regular_file()) continue;
+      EXPECT_THAT(readBytes(file.path()), Not(HasSubstr("zk4mQ8wT7"))) << file.path();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace counterfoil::test
