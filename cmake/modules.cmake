@@ -37,5 +37,7 @@ function(counterfoil_tests name folder)
   target_link_libraries(${name}_test PRIVATE ${ARG_LINK} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name}_test PRIVATE COUNTERFOIL_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     COUNTERFOIL_BINARY="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/counterfoil")
+  # Half the time to compile; what is measured and what is slow lies in the libraries, which stay as they are built for use.
+  target_compile_options(${name}_test PRIVATE $<$<CONFIG:Release>:-O0>)
   add_test(NAME ${name} COMMAND ${name}_test)
 endfunction()
