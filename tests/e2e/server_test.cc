@@ -271,6 +271,30 @@ TEST_F(Server, ThousandsOfIdleConnectionsLeaveRoom) {
   EXPECT_EQ(reader.get("/v1/workspaces/w1/stats").status, 200);
 }
 
+// I8: one that does not read delays nobody, costs bounded memory, and is put out.
+TEST_F(Server, ASlowListenerIsPutOutAndDelaysNobody) {
+  if (std::getenv("COUNTERFOIL_TEST_LONG") == nullptr) GTEST_SKIP() << "takes half a minute: set COUNTERFOIL_TEST_LONG";
+  RunningServer server(ledger_, {"COUNTERFOIL_WORKSPACE_ENTRIES_PER_SECOND=1000000", "COUNTERFOIL_PRINCIPAL_ENTRIES_PER_SECOND=1000000"});
+  HttpClient member = server.client("member", "w1");
+  Ids ids(23);
+  std::string facts;
+  for (int index = 0; index < 40'000; ++index) facts += plainFact(ids.next());
+  const HttpAnswer taken = member.ask("POST", "/v1/workspaces/w1/facts", facts.substr(0, 2'000), "application/x-ndjson");
+  ASSERT_EQ(taken.status, 200) << taken;
+  const Result filled = ledger_.run({"fact", "append", "--workspace", "w1"}, facts);
+  ASSERT_EQ(filled.status, 0) << filled.error.substr(0, 500);
+  RawClient slow(server.address());
+  slow.send("GET /v1/workspaces/w1/stream?after=0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + server.token("reader", "w1") +
+            "\r\n\r\n");
+  bool evicted = false;
+  for (int tries = 0; tries < 300 && !evicted; ++tries) {
+    EXPECT_EQ(member.post("/v1/workspaces/w1/facts", plainFact(ids.next())).status, 201);
+    evicted = server.admin().get("/metrics").body.find("counterfoil_streams_evicted_total 1") != std::string::npos;
+    if (!evicted) slow.waitForClose(100);
+  }
+  EXPECT_TRUE(evicted);
+}
+
 // I6: after their requests secrets are nowhere: not in the process's memory, not in a file, a log line or a metric.
 TEST_F(Server, SecretsAreNowhereAfterTheirRequests) {
   RunningServer server(ledger_);

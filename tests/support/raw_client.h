@@ -56,6 +56,11 @@ class RawClient {
   std::string readBytes(std::size_t count, int milliseconds) {
     return readWhile(milliseconds, [&](const std::string& text) { return text.size() < count; });
   }
+  // Returns when the peer closed, or after the time; reads nothing.
+  void waitForClose(int milliseconds) {
+    pollfd waiting{descriptor_, POLLRDHUP, 0};
+    static_cast<void>(::poll(&waiting, 1, milliseconds));
+  }
   bool closed() const { return closed_; }  // by the peer, as the last read() saw
   bool timedOut() const { return timedOut_; }
 
