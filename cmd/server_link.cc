@@ -1,9 +1,6 @@
 #include "cmd/server_link.h"
 
 #include <fcntl.h>
-#include <openssl/bio.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -25,6 +22,7 @@
 #include "ledger/crypto/digest.h"
 #include "ledger/crypto/random.h"
 #include "ledger/keys/key_file.h"
+#include "server/http/tls.h"
 #include "server/token_socket.h"
 
 namespace counterfoil::cmd {
@@ -66,16 +64,11 @@ void setToken(HttpClient& client, std::string_view token, const char* from) {
 // "sha256//..." of the public key of the first certificate in a PEM file. Throws Fault(unreadableInput).
 std::string pinOf(const std::string& file) {
   const crypto::SecretBytes content = readAll(file, kServerFileBytesMax * 4);
-  const std::unique_ptr<BIO, int (*)(BIO*)> bio(BIO_new_mem_buf(content.text().data(), static_cast<int>(content.size())), BIO_free);
-  const std::unique_ptr<X509, void (*)(X509*)> certificate(bio ? PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr) : nullptr,
-                                                           X509_free);
-  unsigned char* der = nullptr;
-  const int length = certificate ? i2d_PUBKEY(X509_get0_pubkey(certificate.get()), &der) : -1;
-  if (length <= 0) {
+  const std::vector<std::uint8_t> key = server::publicKeyOf(content.text());
+  if (key.empty()) {
     throw Fault(ErrorCode::unreadableInput, "the configured certificate (tls_cert) holds none", "`counterfoil config` shows its path");
   }
-  const crypto::Digest digest = crypto::sha256({der, static_cast<std::size_t>(length)});
-  OPENSSL_free(der);
+  const crypto::Digest digest = crypto::sha256(key);
   return "sha256//" + toBase64(digest);
 }
 

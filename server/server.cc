@@ -5,7 +5,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <thread>
 
 #include "ledger/core/encoding.h"
 #include "server/admin.h"
@@ -13,6 +12,7 @@
 #include "server/audit_recorder.h"
 #include "server/auth/access_recorder.h"
 #include "server/http/listener.h"
+#include "server/http/tls.h"
 #include "server/metrics.h"
 #include "server/problem.h"
 #include "server/stream_hub.h"
@@ -20,8 +20,6 @@
 
 namespace counterfoil::server {
 namespace {
-
-constexpr auto kDrainLook = std::chrono::milliseconds(20);
 
 std::string schemeOf(const ServerOptions& options) {
   return options.certificate.empty() ? "http://" : "https://";
@@ -127,8 +125,7 @@ void Server::stop() {
   state_->context.stopping = true;
   state_->service.streams.stop();
   state_->listener->drain();
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(state_->options.drainSeconds);
-  while (state_->listener->connections() > 0 && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(kDrainLook);
+  state_->listener->waitUntilNone(std::chrono::seconds(state_->options.drainSeconds));
   state_->listener->abort();
   // Health and metrics stay until the end: whoever watches sees the drain.
   state_->adminContext.stopping = true;

@@ -1,8 +1,5 @@
 #include "server/http/connection.h"
 
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
-
 #include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
@@ -20,6 +17,7 @@
 #include "ledger/core/encoding.h"
 #include "server/http/head.h"
 #include "server/http/reason.h"
+#include "server/http/tls.h"
 
 namespace counterfoil::server {
 namespace {
@@ -39,22 +37,6 @@ constexpr std::size_t kDrainMax = 256 * 1024;  // of a body nobody wanted, befor
 
 [[noreturn]] void gone(const error_code& error) {
   throw boost::system::system_error(error);
-}
-
-std::string sha256Hex(const unsigned char* bytes, std::size_t size) {
-  return toHex(crypto::sha256(crypto::Bytes(bytes, size)));
-}
-
-std::string peerCertificateOf(SSL* ssl) {
-  X509* const certificate = SSL_get1_peer_certificate(ssl);
-  if (certificate == nullptr) return {};
-  std::string result;
-  unsigned char* der = nullptr;
-  const int size = SSL_get_verify_result(ssl) == X509_V_OK ? i2d_X509(certificate, &der) : 0;
-  if (size > 0) result = sha256Hex(der, static_cast<std::size_t>(size));
-  OPENSSL_free(der);
-  X509_free(certificate);
-  return result;
 }
 
 // Headers that must come once: two of them are how requests are smuggled, or how two parts of a system disagree about who asks.
@@ -87,7 +69,7 @@ asio::awaitable<void> greet(PlainStream&, std::string&) {
 
 asio::awaitable<void> greet(TlsStream& stream, std::string& peerCertificate) {
   co_await stream.async_handshake(asio::ssl::stream_base::server, asio::use_awaitable);
-  peerCertificate = peerCertificateOf(stream.native_handle());
+  peerCertificate = peerCertificateOf(stream);
 }
 
 asio::awaitable<void> farewell(PlainStream&) {

@@ -1,11 +1,5 @@
 #include "server/http/listener.h"
 
-#include <fcntl.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -13,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <charconv>
+#include <condition_variable>
 #include <list>
 
 namespace counterfoil::server {
@@ -54,14 +49,7 @@ void EventLoops::stop() {
   }
 }
 
-// ---- TLS ----
-
 namespace {
-
-[[noreturn]] void tlsFault(ErrorCode code, const std::string& file, const char* what) {
-  ERR_clear_error();
-  throw Fault(code, file + ": " + what, "give a PEM file that openssl x509 or openssl pkey reads");
-}
 
 std::uint16_t portOf(const std::string& address, std::string& host) {
   const std::size_t colon = address.rfind(':');
@@ -77,34 +65,6 @@ std::uint16_t portOf(const std::string& address, std::string& host) {
 }
 
 }  // namespace
-
-std::shared_ptr<asio::ssl::context> makeTls(const std::string& certificateFile, const std::string& keyFile,
-                                            const std::string& clientAuthorities) {
-  auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
-  SSL_CTX* const handle = context->native_handle();
-  SSL_CTX_set_min_proto_version(handle, TLS1_3_VERSION);
-  // Plain text is wiped from OpenSSL's own buffers; early data could be replayed, and is off by default.
-  SSL_CTX_set_options(handle, SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_NO_RENEGOTIATION);
-  SSL_CTX_set_mode(handle, SSL_MODE_RELEASE_BUFFERS);
-  if (::access(certificateFile.c_str(), R_OK) != 0) tlsFault(ErrorCode::keyMissing, certificateFile, "the certificate cannot be read");
-  struct stat facts {};
-  if (::stat(keyFile.c_str(), &facts) != 0) tlsFault(ErrorCode::keyMissing, keyFile, "the key cannot be read");
-  if ((facts.st_mode & S_IRWXO) != 0) tlsFault(ErrorCode::keyPermissions, keyFile, "everybody may read the key; chmod 600");
-  error_code error;
-  context->use_certificate_chain_file(certificateFile, error);
-  if (error) tlsFault(ErrorCode::keyDamaged, certificateFile, "this is no PEM certificate");
-  context->use_private_key_file(keyFile, asio::ssl::context::pem, error);
-  if (error) tlsFault(ErrorCode::keyDamaged, keyFile, "this is no PEM key, or not the certificate's");
-  if (SSL_CTX_check_private_key(handle) != 1) tlsFault(ErrorCode::keyDamaged, keyFile, "the key is not the certificate's");
-  if (!clientAuthorities.empty()) {
-    context->load_verify_file(clientAuthorities, error);
-    if (error) tlsFault(ErrorCode::keyMissing, clientAuthorities, "these are no PEM certificates");
-    // Asked for, not demanded: people come with tokens alone, producers with a certificate that their token is bound to.
-    context->set_verify_mode(asio::ssl::verify_peer);
-    SSL_CTX_set_session_id_context(handle, reinterpret_cast<const unsigned char*>("counterfoil"), 11);
-  }
-  return context;
-}
 
 // ---- Listener ----
 
@@ -181,7 +141,11 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
         const std::lock_guard lock(state->mutex);
         state->known.erase(at);
       }
-      --state->open;
+      {
+        const std::lock_guard lock(state->mutex);
+        --state->open;
+      }
+      state->ended.notify_all();
       if (state->full) asio::post(state->acceptor.get_executor(), [state] { state->resume.cancel(); });
     };
     asio::co_spawn(loop.context, serve(std::move(self), loop.deadlines, std::move(socket), std::move(tlsNow), place), asio::detached);
@@ -213,6 +177,7 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
   std::atomic<std::size_t> open{0};
   std::atomic<bool> full{false};
   mutable std::mutex mutex;  // of what follows
+  std::condition_variable ended;
   std::shared_ptr<asio::ssl::context> tls;
   std::list<Known> known;
 };
@@ -260,6 +225,11 @@ void Listener::drain() {
 
 void Listener::abort() {
   asio::post(state_->loops.first(), [state = state_] { state->finish(&ConnectionHandle::abort); });
+}
+
+bool Listener::waitUntilNone(std::chrono::milliseconds most) {
+  std::unique_lock lock(state_->mutex);
+  return state_->ended.wait_for(lock, most, [this] { return state_->open == 0; });
 }
 
 std::size_t Listener::connections() const {

@@ -41,11 +41,6 @@ class EventLoops {
   std::atomic<std::size_t> turn_{0};
 };
 
-// A certificate and its key as a TLS 1.3 context. `clientAuthorities`: PEM of the authorities whose client certificates are verified if one
-// is presented; empty: none is asked for. Throws Fault(keyMissing | keyDamaged | keyPermissions) naming the file.
-std::shared_ptr<asio::ssl::context> makeTls(const std::string& certificateFile, const std::string& keyFile,
-                                            const std::string& clientAuthorities);
-
 class Listener {
  public:
   // Binds at once. Throws Fault(usage | dataInUse): not an address, or one in use. "127.0.0.1:0" takes a free port.
@@ -63,6 +58,8 @@ class Listener {
   // Ends what is left.
   void abort();
   std::size_t connections() const;
+  // False if some are still there after `most`.
+  bool waitUntilNone(std::chrono::milliseconds most);
 
  private:
   struct State;

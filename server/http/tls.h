@@ -1,0 +1,28 @@
+// What the server needs of TLS beyond Asio: contexts, the peer's certificate, a certificate's public key. OpenSSL stays in the .cc file.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace counterfoil::server {
+
+namespace asio = boost::asio;
+
+// A certificate and its key as a TLS 1.3 context. `clientAuthorities`: PEM of the authorities whose client certificates are verified if one
+// is presented; empty: none is asked for. Throws Fault(keyMissing | keyDamaged | keyPermissions) naming the file.
+std::shared_ptr<asio::ssl::context> makeTls(const std::string& certificateFile, const std::string& keyFile,
+                                            const std::string& clientAuthorities);
+
+// After the handshake: lower-case hex SHA-256 of the client's certificate (DER), empty if it gave none or it did not verify.
+std::string peerCertificateOf(asio::ssl::stream<asio::ip::tcp::socket>& stream);
+
+// The SubjectPublicKeyInfo (DER, RFC 5280) of the first certificate in a PEM text; empty if there is none. For pinning (RFC 7469 2.4).
+std::vector<std::uint8_t> publicKeyOf(std::string_view pem);
+
+}  // namespace counterfoil::server
