@@ -321,6 +321,12 @@ std::string openApi(const Router& router, std::string_view version) {
     schemas[one.name] = commandSchema(schemaTables().commands[static_cast<std::size_t>(one.kind)], one.fromRoute);
   }
   schemas["Fact"] = factSchema();
+  // Rows of views: their members are in docs/query.md. A page has one shape, whatever its items are.
+  for (const Route& route : router.routes()) {
+    const std::string& name = route.docs.answer;
+    if (name.empty() || schemas.contains(name)) continue;
+    schemas[name] = name.ends_with("Page") ? schemas["List"] : schemas["Item"];
+  }
   json::object paths;
   for (const Route& route : router.routes()) {
     std::string method = route.method;

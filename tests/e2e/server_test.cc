@@ -119,6 +119,40 @@ TEST_F(Server, BadInputGetsTheErrorOfTheTable) {
   EXPECT_EQ(owner.get("/v1/workspaces").status, 200) << "the connection and the server are as they were";
 }
 
+// Every operation of the document is a route that wants a token, and what it refers to is there.
+TEST_F(Server, TheDocumentNamesRoutesThatAreThere) {
+  RunningServer server(ledger_);
+  HttpClient nobody = server.anonymous();
+  const HttpAnswer document = nobody.get("/openapi.json");
+  ASSERT_EQ(document.status, 200) << document;
+  const boost::json::value api = document.json();
+  EXPECT_EQ(textAt(api, {"openapi"}), "3.1.0");
+  std::size_t operations = 0;
+  for (const auto& [path, methods] : api.at("paths").as_object()) {
+    std::string asked;
+    bool variable = false;
+    for (const char c : std::string(path)) {
+      if (c == '{') asked += 'x';
+      variable = c == '{' || (variable && c != '}');
+      if (!variable && c != '}') asked += c;
+    }
+    for (const auto& [method, operation] : methods.as_object()) {
+      ++operations;
+      std::string verb(method);
+      std::transform(verb.begin(), verb.end(), verb.begin(), [](char c) { return static_cast<char>(c - 'a' + 'A'); });
+      EXPECT_EQ(nobody.ask(verb, asked).status, path == "/openapi.json" ? 200 : 401) << verb << ' ' << path;
+    }
+  }
+  EXPECT_GT(operations, 30U);
+  const boost::json::object& schemas = api.at("components").at("schemas").as_object();
+  const std::string prefix = "\"#/components/schemas/";
+  for (std::size_t at = document.body.find(prefix); at != std::string::npos; at = document.body.find(prefix, at + 1)) {
+    const std::size_t start = at + prefix.size();
+    const std::string name = document.body.substr(start, document.body.find('"', start) - start);
+    EXPECT_TRUE(schemas.contains(name)) << name;
+  }
+}
+
 TEST_F(Server, ATenantLearnsNothingOfAnother) {
   RunningServer server(ledger_);
   HttpClient owner = server.client("owner");
