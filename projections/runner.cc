@@ -1,18 +1,13 @@
 #include "projections/runner.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cstdio>
-#include <fstream>
-#include <iterator>
 
-#include "ledger/core/bytes.h"
 #include "ledger/core/check.h"
+#include "ledger/core/current_thread.h"
 #include "projections/views/view_check.h"
+#include "projections/views/view_place.h"
 
 namespace counterfoil::views {
 namespace {
@@ -22,30 +17,6 @@ namespace fs = std::filesystem;
 constexpr std::size_t kRoundRecords = 20'000;
 constexpr std::size_t kRoundBytes = 16 * 1024 * 1024;
 constexpr std::uint64_t kSaveEvery = 200'000;  // records read again at most after a crash, while following
-constexpr std::string_view kPlaceMagic = "counterfoil view place 1\n";
-
-bool syncFile(const fs::path& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return errno == ENOENT;
-  const bool done = ::fsync(file) == 0;
-  ::close(file);
-  return done;
-}
-
-bool writeWhole(const fs::path& path, crypto::Bytes bytes) {
-  const int file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-  if (file < 0) return false;
-  bool done = true;
-  for (std::size_t at = 0; done && at < bytes.size();) {
-    const ssize_t written = ::write(file, bytes.data() + at, bytes.size() - at);
-    done = written > 0;
-    if (done) at += static_cast<std::size_t>(written);
-  }
-  done = done && ::fsync(file) == 0;
-  ::close(file);
-  return done;
-}
-
 }  // namespace
 
 struct ViewRunner::Lane {
@@ -66,6 +37,7 @@ ViewRunner::ViewRunner(log::EventLog& log, keys::KeyRing& ring, ViewRunnerOption
   each.openMax = std::max<std::size_t>(1, options_.openMax / count);
   each.memoryMax = options_.rebuildBytes / count;
   each.keysComplete = options_.keysComplete;
+  each.background = options_.background;
   const auto done = [this](std::size_t bytes, std::size_t records) {
     const std::lock_guard guard(mutex_);
     queuedBytes_ -= bytes;
@@ -101,8 +73,12 @@ void ViewRunner::startLanes() {
   lane->rebuildAll = rebuildAll;
   log::FoldState from;
   std::vector<WorkspaceNumber> troubled;
-  if (rebuildAll || !loadPlace(from, troubled)) {
-    from = {};
+  // A place that is not there is no fault: the log is read from its beginning.
+  auto place = rebuildAll ? std::nullopt : loadPlace(placePath());
+  if (place) {
+    from = std::move(place->state);
+    troubled = std::move(place->troubled);
+  } else {
     checkLengths_ = !rebuildAll;
   }
   // Without the keys of what was passed, nothing can be opened: the log is read from its beginning, the views go on where they stand.
@@ -232,6 +208,12 @@ void ViewRunner::drainAll() {
   for (const auto& worker : workers_) worker->drain();
 }
 
+bool ViewRunner::drainAllWithin(std::int64_t milliseconds) {
+  // They work at once: while one is waited for, the others go on.
+  const std::chrono::milliseconds each(milliseconds / static_cast<std::int64_t>(workers_.size()));
+  return std::all_of(workers_.begin(), workers_.end(), [&](const auto& worker) { return worker->drainWithin(each); });
+}
+
 // ---- repair: views that must be read for anew, while the others go on ----
 
 bool ViewRunner::beginRepair(std::set<WorkspaceNumber>& attempted) {
@@ -338,39 +320,14 @@ void ViewRunner::savePlace() {
     synced = syncFile(fs::path(path).concat("-wal")) && syncFile(path) && synced;
   }
   if (!synced) return;  // the old place stays true
-  std::vector<std::uint8_t> bytes(kPlaceMagic.begin(), kPlaceMagic.end());
-  std::vector<WorkspaceNumber> troubled;
+  ViewPlace place;
+  place.state = main_->reader->state();
   for (const auto& [workspace, state] : board_.all()) {
-    if (state.fault || state.behind) troubled.push_back(workspace);
+    if (state.fault || state.behind) place.troubled.push_back(workspace);
   }
-  ByteWriter writer(bytes);
-  writer.number(troubled.size());
-  for (const WorkspaceNumber workspace : troubled) writer.number(workspace.value);
-  std::vector<std::uint8_t> state;
-  main_->reader->state().save(state);
-  writer.text({reinterpret_cast<const char*>(state.data()), state.size()});
-  const crypto::Digest check = crypto::sha256(bytes);
-  bytes.insert(bytes.end(), check.begin(), check.end());
-  const fs::path fresh = placePath().concat(".new");
-  if (!writeWhole(fresh, bytes) || ::rename(fresh.c_str(), placePath().c_str()) != 0) return;
+  if (!views::savePlace(placePath(), place)) return;
   touched_.clear();
   unsaved_ = 0;
-}
-
-// A place that is not there or not whole is no fault: the log is read from its beginning.
-bool ViewRunner::loadPlace(log::FoldState& state, std::vector<WorkspaceNumber>& troubled) const {
-  std::ifstream file(placePath(), std::ios::binary);
-  const std::vector<char> raw((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  const crypto::Bytes bytes(reinterpret_cast<const std::uint8_t*>(raw.data()), raw.size());
-  if (bytes.size() < kPlaceMagic.size() + crypto::kDigestSize) return false;
-  const crypto::Bytes content = bytes.first(bytes.size() - crypto::kDigestSize);
-  const crypto::Digest check = crypto::sha256(content);
-  if (!std::equal(check.begin(), check.end(), bytes.end() - crypto::kDigestSize)) return false;
-  if (!std::equal(kPlaceMagic.begin(), kPlaceMagic.end(), content.begin())) return false;
-  ByteReader reader(content.subspan(kPlaceMagic.size()));
-  for (std::uint64_t left = reader.count(1); left > 0; --left) troubled.push_back({reader.number()});
-  const std::string_view fold = reader.text();
-  return reader.complete() && log::FoldState::load({reinterpret_cast<const std::uint8_t*>(fold.data()), fold.size()}, state);
 }
 
 std::vector<WorkspaceNumber> ViewRunner::filesPresent() const {
@@ -438,6 +395,8 @@ void ViewRunner::follow(bool subscribe) {
   awake_ = true;
   if (subscribe) log_.onAppended([this] { wake(); });
   thread_ = std::thread([this, subscribe] {
+    nameCurrentThread("view-reader");
+    if (options_.background) runInBackground();
     followLoop();
     if (subscribe) log_.onAppended({});
   });
@@ -507,8 +466,15 @@ void ViewRunner::followLoop() {
     }
     if (stopping_) break;
   }
+  if (drainAllWithin(options_.stopMilliseconds)) {
+    if (main_) savePlace();
+    return;
+  }
+  for (const auto& worker : workers_) worker->abandon();
   drainAll();
-  if (main_) savePlace();
+  // Both lanes have read beyond what the views hold: whoever goes on begins where the place was saved last.
+  repair_.reset();
+  main_.reset();
 }
 
 // ---- asking ----

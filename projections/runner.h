@@ -28,6 +28,8 @@ struct ViewRunnerOptions {
   // The ring is fed by somebody else with every key of the log, up to its end (the ledger's own ring is). Otherwise the runner starts at
   // the log's beginning to find them; views still go on from where they stand.
   bool keysComplete = false;
+  bool background = false;  // reading and folding wait for threads that have work (kBackgroundNice)
+  std::int64_t stopMilliseconds = 5'000;
   std::int64_t gatherMilliseconds = 10;    // follow(): between hearing of records and reading them
   std::int64_t retryMilliseconds = 5'000;  // follow(): between tries with views that a full disk stopped
 };
@@ -65,7 +67,8 @@ class ViewRunner {
   // Keeps up in a thread of its own until stop(). Takes the log's onAppended() unless `subscribe` is false: then somebody calls wake().
   void follow(bool subscribe = true);
   void wake();
-  // Finishes what was read, commits, saves its place.
+  // Finishes what was read, commits, saves its place. What would take longer than stopMilliseconds is left: the views stand where they are,
+  // and go on from there the next time.
   void stop();
   // Why following ended by itself, if it did.
   std::optional<Fault> fault() const;
@@ -94,9 +97,9 @@ class ViewRunner {
   void finish(WorkspaceNumber workspace);
   void finishRebuildAll();
   void drainAll();
+  bool drainAllWithin(std::int64_t milliseconds);
   void checkLengths();
   void savePlace();
-  bool loadPlace(log::FoldState& state, std::vector<WorkspaceNumber>& troubled) const;
   std::filesystem::path placePath() const;
   void followLoop();
   bool followRound(std::set<WorkspaceNumber>& attempted);

@@ -4,13 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <new>
 #include <span>
 #include <string_view>
 #include <type_traits>
-#include <vector>
+#include <utility>
 
+#include "ledger/core/block_pool.h"
 #include "ledger/crypto/wiping.h"
 
 namespace counterfoil {
@@ -19,23 +19,18 @@ namespace counterfoil {
 class Arena {
  public:
   Arena() = default;
-  Arena(Arena&& other) noexcept : blocks_(std::move(other.blocks_)), used_(other.used_) {
-    other.blocks_.clear();
-    other.used_ = 0;
-  }
+  Arena(Arena&& other) noexcept : last_(std::exchange(other.last_, nullptr)), used_(std::exchange(other.used_, 0)) {}
   Arena& operator=(Arena&& other) noexcept {
     if (this != &other) {
-      wipeAll();
-      blocks_ = std::move(other.blocks_);
-      used_ = other.used_;
-      other.blocks_.clear();
-      other.used_ = 0;
+      clear();
+      last_ = std::exchange(other.last_, nullptr);
+      used_ = std::exchange(other.used_, 0);
     }
     return *this;
   }
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
-  ~Arena() { wipeAll(); }
+  ~Arena() { clear(); }
 
   // Uninitialised room for `count` values of a trivially destructible type.
   template <class T>
@@ -60,39 +55,54 @@ class Arena {
   }
   // Wipes what was used and keeps the first block for the next use.
   void reset() {
-    for (auto& block : blocks_) crypto::wipe(block.data.get(), block.touched);
-    if (blocks_.size() > 1) blocks_.resize(1);
-    if (!blocks_.empty()) blocks_.front().touched = 0;
+    while (last_ != nullptr && last_->previous != nullptr) drop();
+    if (last_ == nullptr) return;
+    crypto::wipe(last_->content(), used_);
     used_ = 0;
   }
 
  private:
+  // Stands at the front of its block.
   struct Block {
-    std::unique_ptr<std::uint8_t[]> data;
-    std::size_t size = 0;
-    std::size_t touched = 0;
+    Block* previous;
+    std::size_t size;     // of the content
+    std::size_t touched;  // of the content, known once another block follows
+    std::uint8_t* content() { return reinterpret_cast<std::uint8_t*>(this) + sizeof(Block); }
   };
-  static constexpr std::size_t kFirstBlock = 4096;
+  static_assert(sizeof(Block) % 8 == 0);
+  static constexpr std::size_t kFirstSize = kPooledBlockBytes - sizeof(Block);
 
   std::uint8_t* allocate(std::size_t bytes) {
     const std::size_t rounded = (bytes + 7) & ~std::size_t{7};
-    if (blocks_.empty() || blocks_.back().size - used_ < rounded) {
-      std::size_t size = blocks_.empty() ? kFirstBlock : blocks_.back().size * 2;
-      if (size < rounded) size = rounded;
-      blocks_.push_back({std::unique_ptr<std::uint8_t[]>(new std::uint8_t[size]), size, 0});
-      used_ = 0;
-    }
-    std::uint8_t* result = blocks_.back().data.get() + used_;
+    if (last_ == nullptr || last_->size - used_ < rounded) grow(rounded);
+    std::uint8_t* result = last_->content() + used_;
     used_ += rounded;
-    blocks_.back().touched = used_;
     return result;
   }
-  void wipeAll() noexcept {
-    for (auto& block : blocks_) crypto::wipe(block.data.get(), block.touched);
-    blocks_.clear();
+  void grow(std::size_t least) {
+    std::size_t size = last_ == nullptr ? kFirstSize : last_->size * 2;
+    if (size < least) size = least;
+    std::uint8_t* bytes = size == kFirstSize ? takePooledBlock() : new std::uint8_t[size + sizeof(Block)];
+    if (last_ != nullptr) last_->touched = used_;
+    last_ = new (bytes) Block{last_, size, 0};
+    used_ = 0;
+  }
+  void clear() noexcept {
+    while (last_ != nullptr) drop();
+  }
+  void drop() noexcept {
+    Block* block = std::exchange(last_, last_->previous);
+    crypto::wipe(block->content(), used_);
+    used_ = last_ == nullptr ? 0 : last_->touched;
+    auto* bytes = reinterpret_cast<std::uint8_t*>(block);
+    if (block->size == kFirstSize) {
+      givePooledBlock(bytes);
+    } else {
+      delete[] bytes;
+    }
   }
 
-  std::vector<Block> blocks_;
+  Block* last_ = nullptr;
   std::size_t used_ = 0;  // of the last block
 };
 

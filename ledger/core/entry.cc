@@ -49,14 +49,11 @@ void setEvent(Arena& arena, StructValue& common, Kind kind, const StructValue& b
 }
 
 // What would be sealed is read as every later reader reads it: an entry that none accepts would end its chain.
-void checkReadable(crypto::Bytes bytes) {
+void readBack(crypto::Bytes bytes, Arena& arena, EntryView& view) {
   if (bytes.size() > limits::kEntryBytesMax) {
     throw Fault(ErrorCode::tooLarge, "the entry is over the limit of " + std::to_string(limits::kEntryBytesMax) + " bytes",
                 "send shorter lists or texts");
   }
-  thread_local Arena arena;
-  arena.reset();
-  EntryView view;
   if (const char* problem = readEntry(bytes, Strictness::strict, arena, view)) {
     throw Fault(ErrorCode::internal, std::string("an entry was made that no reader accepts: ") + problem);
   }
@@ -108,7 +105,7 @@ Entry chain(RedactedEvent event, WorkspaceNumber workspace, Timestamp recordedAt
   setEvent(arena, common, event.kind(), event.body());
 
   encodeCanonical(common, entry.bytes_);
-  checkReadable(entry.bytes_);
+  readBack(entry.bytes_, entry.arena_, entry.view_);
   entry.leaf_ = leafHash(entry.bytes_);
   // Nothing was touched so far. What may fail comes first, so that a fault leaves the head as it was.
   head.tree.append(entry.leaf_);

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "ledger/core/current_thread.h"
+
 namespace counterfoil::log {
 namespace {
 
@@ -123,6 +125,7 @@ void EmbeddedCommitter::answer(std::vector<Request>& group, const AppendResult& 
 }
 
 void EmbeddedCommitter::run() {
+  nameCurrentThread("log-committer");
   std::vector<Request> group;
   while (takeGroup(group)) {
     if (group.empty()) continue;

@@ -9,6 +9,8 @@
 namespace counterfoil::write {
 namespace {
 
+constexpr std::size_t kReservedMax = 1'000'000;
+
 void saveAnswer(ByteWriter& writer, const Answer& answer) {
   writer.number(static_cast<std::uint64_t>(answer.kind));
   writer.number(answer.denied ? 1 : 0);
@@ -53,6 +55,11 @@ void loadAnswer(ByteReader& reader, Answer& answer) {
 
 }  // namespace
 
+// All its buckets at once: while a table of a million entries grows, nobody gets an answer.
+IdWindow::IdWindow(std::size_t entriesMax) : entriesMax_(entriesMax) {
+  entries_.reserve(std::min(entriesMax, kReservedMax));
+}
+
 const WindowEntry* IdWindow::find(const EntryId& id) const {
   const auto found = entries_.find(id);
   return found == entries_.end() ? nullptr : &found->second;
@@ -64,7 +71,7 @@ Timestamp IdWindow::floor(Timestamp now) const {
 
 void IdWindow::add(const EntryId& id, WindowEntry entry) {
   if (!entries_.try_emplace(id, std::move(entry)).second) return;
-  byTime_[id] = true;
+  byTime_.emplace_hint(byTime_.end(), id);  // ids come nearly in order
   journal_.push_back({id, std::nullopt});
 }
 
@@ -85,7 +92,7 @@ void IdWindow::commitTo(std::uint64_t mark) {
 
 void IdWindow::evict() {
   while (entries_.size() > entriesMax_) {
-    const EntryId oldest = byTime_.begin()->first;
+    const EntryId oldest = *byTime_.begin();
     evicted_ = std::max(evicted_, uuidV7Time(oldest));
     byTime_.erase(byTime_.begin());
     entries_.erase(oldest);
@@ -112,7 +119,7 @@ void IdWindow::save(std::vector<std::uint8_t>& out) const {
   ByteWriter writer(out);
   writer.integer(evicted_.nanoseconds);
   writer.number(byTime_.size());
-  for (const auto& [id, present] : byTime_) {
+  for (const EntryId& id : byTime_) {
     const WindowEntry& entry = entries_.at(id);
     writer.fixed(id.bytes);
     writer.number(entry.workspace.value);
@@ -135,7 +142,7 @@ bool IdWindow::load(crypto::Bytes bytes) {
     entry.answer.receipt->id = id;
     if (reader.failed()) return false;
     entries_.emplace(id, std::move(entry));
-    byTime_[id] = true;
+    byTime_.emplace_hint(byTime_.end(), id);
   }
   return reader.complete();
 }

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -22,7 +22,7 @@ struct WindowEntry {
 // Not thread safe. Ordered by the time inside the ids (UUIDv7), which is why late and replayed records give the same window.
 class IdWindow {
  public:
-  explicit IdWindow(std::size_t entriesMax) : entriesMax_(entriesMax) {}
+  explicit IdWindow(std::size_t entriesMax);
 
   const WindowEntry* find(const EntryId& id) const;
   // Ids at or before this time are refused: they may have been forgotten.
@@ -51,7 +51,7 @@ class IdWindow {
   std::size_t entriesMax_;
   Timestamp evicted_;  // greatest time among what was evicted
   std::unordered_map<EntryId, WindowEntry, IdHash<EntryId>> entries_;
-  std::map<EntryId, bool> byTime_;  // UUIDv7 sorts by its time
+  std::set<EntryId> byTime_;  // UUIDv7 sorts by its time
   std::uint64_t journalStart_ = 0;
   std::deque<Change> journal_;
 };

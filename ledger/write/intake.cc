@@ -7,8 +7,7 @@ namespace counterfoil::write {
 bool Intake::push(Request& request, Timestamp now) {
   {
     const std::lock_guard lock(mutex_);
-    const std::size_t room = request.urgent() ? bytesMax_ : bytesMax_ - bytesMax_ / 10;
-    if (bytes_ + request.bytes > room) {
+    if (!hasRoom(request)) {
       Overload& overload = overloads_[request.workspace.value];
       overload.workspace = request.workspace;
       if (overload.refused.empty()) overload.from = now;
@@ -17,25 +16,39 @@ bool Intake::push(Request& request, Timestamp now) {
       return false;
     }
     bytes_ += request.bytes;
+    ++queued_;
     if (request.urgent()) {
       urgent_.push_back(std::move(request));
     } else {
-      auto& queue = queues_[request.workspace];
-      if (queue.empty()) turn_.push_back(request.workspace);
-      queue.push_back(std::move(request));
+      Queue& queue = queues_[request.workspace];
+      if (queue.requests.empty()) turn_.push_back(request.workspace);
+      queue.bytes += request.bytes;
+      queue.requests.push_back(std::move(request));
     }
   }
   if (notify_) notify_();
   return true;
 }
 
+// A workspace may have as much waiting as there is room left: one that floods takes half of it, and whoever comes next finds the other half
+// (dynamic queue thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6, 1998).
+bool Intake::hasRoom(const Request& request) const {
+  if (request.urgent()) return bytes_ + request.bytes <= bytesMax_;
+  const std::size_t room = bytesMax_ - bytesMax_ / 10;
+  if (bytes_ + request.bytes > room) return false;
+  const auto queue = queues_.find(request.workspace);
+  return queue == queues_.end() || queue->second.bytes + request.bytes <= room - bytes_;
+}
+
 std::vector<Request> Intake::take(std::size_t count, std::size_t bytes) {
   std::vector<Request> taken;
   std::size_t takenBytes = 0;
   const std::lock_guard lock(mutex_);
+  taken.reserve(std::min(count, queued_));  // a request is large to move
   const auto pull = [&](std::deque<Request>& queue) {
     takenBytes += queue.front().bytes;
     bytes_ -= queue.front().bytes;
+    --queued_;
     taken.push_back(std::move(queue.front()));
     queue.pop_front();
   };
@@ -45,8 +58,9 @@ std::vector<Request> Intake::take(std::size_t count, std::size_t bytes) {
     const WorkspaceNumber workspace = turn_.front();
     turn_.pop_front();
     const auto found = queues_.find(workspace);
-    pull(found->second);
-    if (found->second.empty()) {
+    found->second.bytes -= found->second.requests.front().bytes;
+    pull(found->second.requests);
+    if (found->second.requests.empty()) {
       queues_.erase(found);
     } else {
       turn_.push_back(workspace);
@@ -68,7 +82,7 @@ std::size_t Intake::bytes() const {
 std::vector<Overload> Intake::takeOverloads() {
   std::vector<Overload> result;
   const std::lock_guard lock(mutex_);
-  if (overloads_.empty() || bytes_ > bytesMax_ / 2) return result;
+  if (overloads_.empty() || bytes_ > bytesMax_ / 4) return result;
   for (auto& [number, overload] : overloads_) result.push_back(std::move(overload));
   overloads_.clear();
   return result;

@@ -35,19 +35,26 @@ class Intake {
   bool empty() const;
   // What the requests in it count for.
   std::size_t bytes() const;
-  // What was refused since the last call, once less than half of the room is in use; else nothing.
+  // What was refused since the last call, once less than a quarter of the room is in use; else nothing.
   std::vector<Overload> takeOverloads();
   // Called, without locks held, after every push.
   void onPush(std::function<void()> notify) { notify_ = std::move(notify); }
 
  private:
+  bool hasRoom(const Request& request) const;
+
   std::size_t bytesMax_;
   std::function<void()> notify_;
   mutable std::mutex mutex_;
   std::deque<Request> urgent_;
-  std::unordered_map<WorkspaceNumber, std::deque<Request>, WorkspaceNumberHash> queues_;
+  struct Queue {
+    std::deque<Request> requests;
+    std::size_t bytes = 0;
+  };
+  std::unordered_map<WorkspaceNumber, Queue, WorkspaceNumberHash> queues_;
   std::deque<WorkspaceNumber> turn_;  // workspaces with a queue, next one first
   std::size_t bytes_ = 0;
+  std::size_t queued_ = 0;
   std::map<std::uint64_t, Overload> overloads_;
 };
 

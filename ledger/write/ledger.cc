@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <future>
 
+#include "ledger/core/current_thread.h"
 #include "ledger/core/encoding.h"
 #include "ledger/core/outcome.h"
 #include "ledger/write/request_binding.h"
@@ -85,7 +86,10 @@ void Ledger::start(const std::function<void(const std::string&)>& note) {
   sequencer_ = std::make_unique<Sequencer>(log_, PartitionId{0}, *state_, ring_, clock_, random_, options_.sequencer);
   sequencer_->onWorkspaceCreated([this](const std::string& id, WorkspaceNumber number) { remember(id, number); });
   sequencer_->start();
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    nameCurrentThread("sequencer");
+    run();
+  });
 }
 
 void Ledger::remember(const std::string& id, WorkspaceNumber number) {

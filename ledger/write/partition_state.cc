@@ -73,15 +73,16 @@ std::optional<EntryId> PartitionState::applyRecord(const log::ValidRecord& recor
   }
   if (record.kind != log::RecordKind::entry) return std::nullopt;
   WorkspaceState& state = workspace(record.workspace);
-  switch (keys::openRecord(*ring_.workspace(record.workspace), record.seq, record.leaf, record.value, opened_,
-                           keys::LeafCheck::callerHashes)) {
+  switch (
+      keys::openRecord(*ring_.workspace(record.workspace), record.seq, record.leaf, record.value, opened_, keys::LeafCheck::callerHashes)) {
     case keys::OpenOutcome::withheld:
       // A reader may pass over what it cannot open. The writer may not: it would decide without knowing, and make new keys for a workspace
       // that has some.
-      throw Fault(ErrorCode::keyMissing,
-                  "no key at hand opens the records of workspace number " + std::to_string(record.workspace.value) +
-                      ": its key-encryption key is not in the keys folder",
-                  "restore the keys folder from its backup (if it is whole, `counterfoil verify` says what was changed); nothing was written");
+      throw Fault(
+          ErrorCode::keyMissing,
+          "no key at hand opens the records of workspace number " + std::to_string(record.workspace.value) +
+              ": its key-encryption key is not in the keys folder",
+          "restore the keys folder from its backup (if it is whole, `counterfoil verify` says what was changed); nothing was written");
     case keys::OpenOutcome::damaged:
       damaged(record, "a record does not open: it was changed, or the key in the keys folder is another than the one it was sealed with");
     case keys::OpenOutcome::opened:
@@ -99,13 +100,7 @@ std::optional<EntryId> PartitionState::applyRecord(const log::ValidRecord& recor
 }
 
 Answer PartitionState::applyEntry(const Entry& entry, const crypto::Digest& requestDigest) {
-  EntryView view;
-  arena_.reset();
-  // Read back through the reader everyone uses: what it would refuse must never reach the log.
-  if (const char* problem = readEntry(entry.bytes(), Strictness::strict, arena_, view)) {
-    throw Fault(ErrorCode::internal, std::string("an entry would not be readable: ") + problem);
-  }
-  return fold(workspace(entry.workspace()), view, entry.leaf(), requestDigest);
+  return fold(workspace(entry.workspace()), entry.view(), entry.leaf(), requestDigest);
 }
 
 void PartitionState::touch(WorkspaceState& state) {

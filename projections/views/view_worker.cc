@@ -1,16 +1,22 @@
 #include "projections/views/view_worker.h"
 
 #include <chrono>
+#include <iterator>
+
+#include "ledger/core/current_thread.h"
 
 namespace counterfoil::views {
 namespace {
 
 constexpr std::uint64_t kRebuildBatch = 20'000;
+constexpr std::size_t kLiveBatch = 20'000;     // records
 constexpr std::uint64_t kMemoryEvery = 4'096;  // records between two looks at the memory in use
 
 struct GapFault {};  // a record came that does not follow what the view has
 
-bool retriable(ErrorCode code) { return code == ErrorCode::diskFull || code == ErrorCode::notReady || code == ErrorCode::logUnavailable; }
+bool retriable(ErrorCode code) {
+  return code == ErrorCode::diskFull || code == ErrorCode::notReady || code == ErrorCode::logUnavailable;
+}
 
 }  // namespace
 
@@ -92,13 +98,41 @@ ViewWorker::~ViewWorker() {
 
 void ViewWorker::push(ViewTask task) {
   const std::lock_guard guard(mutex_);
+  const auto last = lastOf_.find(task.workspace);
+  // The further behind, the fewer transactions: what comes for a view before its turn has come goes into one.
+  if (last != lastOf_.end() && task.kind == TaskKind::apply && last->second->kind == TaskKind::apply &&
+      last->second->records.size() + task.records.size() <= kLiveBatch) {
+    ViewTask& waiting = *last->second;
+    waiting.bytes += task.bytes;
+    waiting.records.insert(waiting.records.end(), std::make_move_iterator(task.records.begin()),
+                           std::make_move_iterator(task.records.end()));
+    return;
+  }
+  const WorkspaceNumber workspace = task.workspace;
   queue_.push_back(std::move(task));
+  lastOf_[workspace] = std::prev(queue_.end());
   changed_.notify_all();
 }
 
 void ViewWorker::drain() {
   std::unique_lock guard(mutex_);
   changed_.wait(guard, [&] { return queue_.empty() && !busy_; });
+}
+
+bool ViewWorker::drainWithin(std::chrono::milliseconds limit) {
+  std::unique_lock guard(mutex_);
+  return changed_.wait_for(guard, limit, [&] { return queue_.empty() && !busy_; });
+}
+
+void ViewWorker::abandon() {
+  std::list<ViewTask> forgotten;
+  {
+    const std::lock_guard guard(mutex_);
+    forgotten.swap(queue_);
+    lastOf_.clear();
+    changed_.notify_all();
+  }
+  for (const ViewTask& task : forgotten) done_(task.bytes, task.records.size());
 }
 
 void ViewWorker::closeAll() {
@@ -108,11 +142,14 @@ void ViewWorker::closeAll() {
 }
 
 void ViewWorker::work() {
+  nameCurrentThread("view-worker");
+  if (options_.background) runInBackground();
   std::unique_lock guard(mutex_);
   while (true) {
     changed_.wait(guard, [&] { return !queue_.empty() || closing_; });
     if (queue_.empty()) return;
     ViewTask task = std::move(queue_.front());
+    if (const auto last = lastOf_.find(task.workspace); last->second == queue_.begin()) lastOf_.erase(last);
     queue_.pop_front();
     busy_ = true;
     guard.unlock();
@@ -135,8 +172,8 @@ void ViewWorker::process(ViewTask& task) {
   } catch (const Fault& fault) {
     board_.fail(task.workspace, fault, retriable(fault.code()));
   } catch (const std::exception&) {
-    board_.fail(task.workspace, Fault(ErrorCode::internal, "a view could not be written for an unknown reason", "run `counterfoil rebuild`"),
-                false);
+    board_.fail(task.workspace,
+                Fault(ErrorCode::internal, "a view could not be written for an unknown reason", "run `counterfoil rebuild`"), false);
   }
   giveUp(task.workspace);
 }
@@ -188,7 +225,8 @@ void ViewWorker::applyRecord(ViewFile& file, keys::WorkspaceKeys& keys, const lo
 // A record the view has applied before: it must be the same one, and its keys may still be new to the ring.
 void ViewWorker::passRecord(ViewFile& file, keys::WorkspaceKeys& keys, const log::ValidRecord& record) {
   if (!file.holds(record.seq, record.leaf)) {
-    throw Fault(ErrorCode::logTruncated, "the log holds another entry at a place that the view of this workspace has passed: it was cut or replaced",
+    throw Fault(ErrorCode::logTruncated,
+                "the log holds another entry at a place that the view of this workspace has passed: it was cut or replaced",
                 "run `counterfoil verify`; put the right log in place, or run `counterfoil rebuild` to follow this one");
   }
   if (options_.keysComplete) return;

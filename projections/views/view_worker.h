@@ -1,9 +1,9 @@
 // One thread that applies records to the views it is given: every workspace always goes to the same worker, so its records stay in order.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <list>
 #include <map>
@@ -70,9 +70,10 @@ class ViewWorker {
  public:
   struct Options {
     ViewFileOptions files;
-    std::size_t openMax = 0;      // views
-    std::size_t memoryMax = 0;    // bytes of caches of rebuilt views
-    bool keysComplete = false;    // the ring needs no keys of records the view has passed
+    std::size_t openMax = 0;    // views
+    std::size_t memoryMax = 0;  // bytes of caches of rebuilt views
+    bool keysComplete = false;  // the ring needs no keys of records the view has passed
+    bool background = false;    // as ViewRunnerOptions has it
   };
   // `done` is called after each task with the bytes and records it held.
   ViewWorker(Options options, keys::KeyRing& ring, ViewBoard& board, std::function<void(std::size_t, std::size_t)> done);
@@ -81,6 +82,10 @@ class ViewWorker {
   void push(ViewTask task);
   // Blocks until everything pushed so far is done, and every live view is committed.
   void drain();
+  // The same, at most so long. False: there is more.
+  bool drainWithin(std::chrono::milliseconds limit);
+  // Forgets what was pushed and not begun. Every view stays whole, at its own place.
+  void abandon();
   // Closes every file. After drain().
   void closeAll();
 
@@ -116,7 +121,8 @@ class ViewWorker {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<ViewTask> queue_;
+  std::list<ViewTask> queue_;
+  std::unordered_map<WorkspaceNumber, std::list<ViewTask>::iterator, WorkspaceNumberHash> lastOf_;  // of each workspace in the queue
   bool busy_ = false;
   bool closing_ = false;
   std::thread thread_;

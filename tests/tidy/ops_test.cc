@@ -72,6 +72,19 @@ TEST(Ops, DashboardAndAlertsNameMetricsOfTheServer) {
   for (const std::string& name : known) EXPECT_TRUE(shown.contains(name)) << "the dashboard does not show " << name;
 }
 
+// A patch that no longer applies breaks nothing, and so proves nothing.
+TEST(Ops, EveryMutationStillApplies) {
+  if (run("git -C '" + kRoot + "' rev-parse HEAD").status != 0) GTEST_SKIP() << "this is no git work tree";
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(kRoot + "/tests/mutations")) {
+    if (entry.path().extension() != ".patch") continue;
+    ++count;
+    const Ran check = run("git -C '" + kRoot + "' apply --check '" + entry.path().string() + "'");
+    EXPECT_EQ(check.status, 0) << check.output;
+  }
+  EXPECT_GT(count, 50U);
+}
+
 TEST(Ops, AlertRulesHoldWhatTheirTestsSay) {
   if (!installed("promtool")) GTEST_SKIP() << "promtool is not installed (package prometheus, --no-install-recommends)";
   const Ran check = run("promtool check rules '" + kRoot + "/ops/grafana/alerts.yml'");

@@ -2,9 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdint>
+#include <set>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
+
+#include "ledger/core/block_pool.h"
 
 namespace counterfoil {
 namespace {
@@ -90,6 +96,68 @@ TEST(Arena, ResetAgainAndAgainWipesEachTime) {
     arena.reset();
     EXPECT_TRUE(isZero(room, round * 16)) << round;
   }
+}
+
+#if !defined(__SANITIZE_ADDRESS__)
+// Blocks go round: what one arena held must be gone before another gets its block.
+TEST(Arena, ABlockThatIsTakenAgainHoldsNothingOfItsLastOwner) {
+  const char* first = nullptr;
+  {
+    Arena arena;
+    char* room = arena.room<char>(2'000);
+    std::memset(room, 's', 2'000);
+    arena.copy(std::string(100'000, 's'));  // so that the first block is not the last one
+    first = room;
+  }
+  Arena next;
+  const char* room = next.room<char>(2'000);
+  ASSERT_EQ(room, first);
+  EXPECT_TRUE(isZero(room, 2'000));
+}
+
+TEST(BlockPool, ABlockGivenBackElsewhereComesRound) {
+  std::vector<std::uint8_t*> blocks(1'000);
+  for (std::uint8_t*& block : blocks) block = takePooledBlock();
+  EXPECT_EQ(std::set<std::uint8_t*>(blocks.begin(), blocks.end()).size(), blocks.size());
+  std::thread other([&] {
+    for (std::uint8_t* block : blocks) givePooledBlock(block);
+  });
+  other.join();
+  const std::set<std::uint8_t*> given(blocks.begin(), blocks.end());
+  std::size_t known = 0;
+  for (std::uint8_t*& block : blocks) {
+    block = takePooledBlock();
+    known += given.count(block);
+  }
+  EXPECT_EQ(std::set<std::uint8_t*>(blocks.begin(), blocks.end()).size(), blocks.size());
+  EXPECT_GE(known, 900U);
+  for (std::uint8_t* block : blocks) givePooledBlock(block);
+}
+#endif
+
+TEST(BlockPool, ThreadsTakeAndGiveAtOnce) {
+  std::vector<std::thread> threads;
+  std::atomic<std::size_t> broken{0};
+  for (unsigned number = 0; number < 4; ++number) {
+    threads.emplace_back([&broken, number] {
+      std::vector<std::uint8_t*> held;
+      for (unsigned round = 0; round < 20'000; ++round) {
+        if (held.size() > 100 || (round % 3 == 2 && !held.empty())) {
+          std::uint8_t* block = held.back();
+          held.pop_back();
+          if (block[0] != number || block[kPooledBlockBytes - 1] != number) ++broken;
+          givePooledBlock(block);
+        } else {
+          std::uint8_t* block = takePooledBlock();
+          block[0] = block[kPooledBlockBytes - 1] = static_cast<std::uint8_t>(number);
+          held.push_back(block);
+        }
+      }
+      for (std::uint8_t* block : held) givePooledBlock(block);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(broken, 0U);
 }
 
 }  // namespace

@@ -39,6 +39,20 @@ TEST(Intake, RevocationsGoFirstAndFindRoomWhenNothingElseDoes) {
   EXPECT_EQ(intake.take(1, 1'000'000)[0].workspace.value, 2U);
 }
 
+TEST(Intake, AWorkspaceThatFillsItLeavesRoomForOthers) {
+  Intake intake(10'000);
+  std::size_t flood = 0;
+  while (push(intake, requestOf(1))) ++flood;
+  EXPECT_GE(flood, 40U);
+  for (std::uint64_t workspace = 2; workspace <= 5; ++workspace) {
+    EXPECT_TRUE(push(intake, requestOf(workspace))) << workspace;
+    EXPECT_TRUE(push(intake, requestOf(workspace))) << workspace;
+  }
+  EXPECT_FALSE(push(intake, requestOf(1)));
+  EXPECT_EQ(intake.take(1'000, 1'000'000).size(), flood + 8);
+  EXPECT_TRUE(push(intake, requestOf(1))) << "what is taken no longer counts";
+}
+
 TEST(Intake, LeavesARefusedRequestUntouched) {
   Intake intake(100);
   Request request = requestOf(1);
