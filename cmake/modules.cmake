@@ -9,7 +9,7 @@ function(counterfoil_library name folder)
     return()
   endif()
   add_library(counterfoil_${name} STATIC ${sources})
-  target_include_directories(counterfoil_${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+  target_include_directories(counterfoil_${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}> $<BUILD_INTERFACE:${CMAKE_BINARY_DIR}>)
   target_link_libraries(counterfoil_${name} ${ARG_LINK})
 endfunction()
 

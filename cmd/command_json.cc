@@ -3,6 +3,7 @@
 #include <array>
 #include <optional>
 
+#include "clients/cpp/json_writer.h"
 #include "cmd/http_client.h"
 #include "ledger/core/encoding.h"
 #include "ledger/core/outcome.h"
@@ -50,49 +51,15 @@ void fill(std::string& path, std::string_view place, const std::string& value) {
 
 // ---- values ----
 
-void appendText(std::string_view text, WipingString& out) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += "\\u00";
-      out += kDigits[static_cast<unsigned char>(c) >> 4];
-      out += kDigits[static_cast<unsigned char>(c) & 15];
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
-
-class ObjectWriter {
- public:
-  explicit ObjectWriter(WipingString& out) : out_(out) { out_ += '{'; }
-  void name(std::string_view name) {
-    if (!first_) out_ += ',';
-    first_ = false;
-    appendText(name, out_);
-    out_ += ':';
-  }
-  void end() { out_ += '}'; }
-
- private:
-  WipingString& out_;
-  bool first_ = true;
-};
-
 void writeStructure(const StructValue& value, WipingString& out);
 
 void writeSecret(const FieldValue& value, WipingString& out) {
   const char* form = value.secretForm == SecretForm::sha256        ? "sha256"
                      : value.secretForm == SecretForm::fingerprint ? "fingerprint"
                                                                    : "value";
-  ObjectWriter object(out);
+  client::JsonObjectWriter object(out);
   object.name(form);
-  appendText(value.text(), out);
+  client::appendJsonText(value.text(), out);
   object.end();
 }
 
@@ -118,23 +85,23 @@ void writeField(const FieldTable& field, const FieldValue& value, WipingString& 
       out += std::to_string(value.number);
       return;
     case FieldType::time:
-      appendText(toRfc3339({static_cast<std::int64_t>(value.number)}), out);
+      client::appendJsonText(toRfc3339({static_cast<std::int64_t>(value.number)}), out);
       return;
     case FieldType::enumeration:
-      appendText(field.enumeration->texts.at(value.number), out);
+      client::appendJsonText(field.enumeration->texts.at(value.number), out);
       return;
     case FieldType::text:
       if (field.redaction == RedactionClass::secret) {
         writeSecret(value, out);
       } else {
-        appendText(value.text(), out);
+        client::appendJsonText(value.text(), out);
       }
       return;
     case FieldType::data:
-      appendText(toHex({static_cast<const std::uint8_t*>(value.data), value.count}), out);
+      client::appendJsonText(toHex({static_cast<const std::uint8_t*>(value.data), value.count}), out);
       return;
     case FieldType::textList:
-      writeList(value.texts(), out, [&](std::string_view text) { appendText(text, out); });
+      writeList(value.texts(), out, [&](std::string_view text) { client::appendJsonText(text, out); });
       return;
     case FieldType::structure:
       writeStructure(value.structures().front(), out);
@@ -146,7 +113,7 @@ void writeField(const FieldTable& field, const FieldValue& value, WipingString& 
 }
 
 template <class Wanted>
-void writeMembers(const StructValue& value, ObjectWriter& object, WipingString& out, const Wanted& wanted) {
+void writeMembers(const StructValue& value, client::JsonObjectWriter& object, WipingString& out, const Wanted& wanted) {
   for (std::size_t index = 0; index < value.table->fields.size(); ++index) {
     const FieldTable& field = value.table->fields[index];
     const bool isUnion = field.structure != nullptr && field.structure->isUnion;  // the body, which is written by itself
@@ -157,13 +124,14 @@ void writeMembers(const StructValue& value, ObjectWriter& object, WipingString& 
 }
 
 void writeStructure(const StructValue& value, WipingString& out) {
-  ObjectWriter object(out);
+  client::JsonObjectWriter object(out);
   writeMembers(value, object, out, [](const FieldTable&) { return true; });
   object.end();
 }
 
 // Flat: the kind's own fields, and the common ones whose names they leave free.
-void writeFlat(const StructValue& common, const StructValue& body, std::optional<Field> left, ObjectWriter& object, WipingString& out) {
+void writeFlat(const StructValue& common, const StructValue& body, std::optional<Field> left, client::JsonObjectWriter& object,
+               WipingString& out) {
   writeMembers(body, object, out, [&](const FieldTable& field) { return field.field != left; });
   writeMembers(common, object, out, [&](const FieldTable& field) { return !body.has(field.field); });
 }
@@ -185,13 +153,13 @@ ServerRequest requestOf(const Command& command, std::string_view workspace) {
     return request;
   }
   request.contentType = "application/json";
-  ObjectWriter object(request.body);
+  client::JsonObjectWriter object(request.body);
   std::optional<Field> left = route.item;
   if (command.kind == CommandKind::workspaceCreate) {
     // The one command whose "id" is what it makes.
     left = Field::workspaceId;
     object.name("id");
-    appendText(command.body.text(Field::workspaceId), request.body);
+    client::appendJsonText(command.body.text(Field::workspaceId), request.body);
   }
   writeFlat(command.common, command.body, left, object, request.body);
   object.end();
@@ -204,9 +172,9 @@ ServerRequest requestOf(const Event& fact, std::string_view workspace) {
   request.target = "/v1/workspaces/" + segment(workspace, "workspace") + "/facts";
   request.contentType = "application/json";
   request.body.reserve(kRoomBytes);
-  ObjectWriter object(request.body);
+  client::JsonObjectWriter object(request.body);
   object.name("kind");
-  appendText(kindName(fact.kind), request.body);
+  client::appendJsonText(kindName(fact.kind), request.body);
   writeFlat(fact.common, fact.body, std::nullopt, object, request.body);
   object.end();
   return request;

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "cmd/wiping_string.h"
+#include "clients/cpp/wiping_string.h"
 #include "ledger/core/event.h"
 
 namespace counterfoil::cmd {
@@ -13,7 +13,7 @@ struct ServerRequest {
   std::string method;       // "POST"
   std::string target;       // "/v1/workspaces/w1/leases/l1/consume", percent-encoded
   std::string contentType;  // "application/json", or "text/toml" for a policy
-  WipingString body;
+  client::WipingString body;
 };
 
 // `workspace`: an id; for workspace.create it is not used. Throws Fault(invalidValue) if a part of the route is empty. The command's id is

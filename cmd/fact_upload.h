@@ -23,12 +23,11 @@ class FactUpload {
   int finish();
 
  private:
-  std::vector<std::string> send(std::string_view lines, std::size_t count);
   void print(std::string_view result);
 
   const CommonOptions& common_;
   ServerLink& server_;
-  WipingString batch_;             // lines with their ends
+  WipingString batch_;             // lines without their ends
   std::vector<std::size_t> ends_;  // of each line in it
   std::uint64_t printed_ = 0;
   std::uint64_t recorded_ = 0;

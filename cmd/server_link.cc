@@ -13,14 +13,11 @@
 #include <fstream>
 
 #include "cmd/command_json.h"
-#include "cmd/config.h"
 #include "cmd/input.h"
-#include "cmd/system_clock.h"
 #include "cmd/token_client.h"
 #include "ledger/core/encoding.h"
 #include "ledger/core/outcome.h"
 #include "ledger/crypto/digest.h"
-#include "ledger/crypto/random.h"
 #include "ledger/keys/key_file.h"
 #include "server/http/tls.h"
 #include "server/token_socket.h"
@@ -32,6 +29,8 @@ constexpr std::size_t kServerFileBytesMax = 64 * 1024;
 constexpr std::size_t kTokenBytesMax = 8 * 1024;
 constexpr std::uint64_t kTokenSeconds = 300;
 constexpr std::chrono::seconds kTokenOld{240};
+// A person waits for the answer, and may try again.
+constexpr client::RetryLimits kLimits{std::chrono::seconds(120), 4, std::chrono::seconds(5)};
 constexpr std::string_view kWorkspaces = "/v1/workspaces/";
 constexpr const char* kTokenVariable = "COUNTERFOIL_TOKEN";
 
@@ -48,19 +47,6 @@ bool listens(const std::filesystem::path& folder) {
   return errno == EACCES || errno == EPERM;  // there, but another user's
 }
 
-// Of a bearer token as RFC 6750 has it; anything else could end its header line.
-void setToken(HttpClient& client, std::string_view token, const char* from) {
-  while (!token.empty() && (token.back() == '\n' || token.back() == '\r' || token.back() == ' ')) token.remove_suffix(1);
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("-._~+/=").find(c) != std::string_view::npos;
-  };
-  if (token.empty() || token.size() > kTokenBytesMax || !std::all_of(token.begin(), token.end(), allowed)) {
-    throw Fault(ErrorCode::badToken, std::string(from) + " holds no token", "`counterfoil token mint` prints one");
-  }
-  client.setToken(token);
-}
-
 // "sha256//..." of the public key of the first certificate in a PEM file. Throws Fault(unreadableInput).
 std::string pinOf(const std::string& file) {
   const crypto::SecretBytes content = readAll(file, kServerFileBytesMax * 4);
@@ -72,16 +58,20 @@ std::string pinOf(const std::string& file) {
   return "sha256//" + toBase64(digest);
 }
 
-HttpOptions optionsOf(const CommonOptions& common, const std::string& url, bool ownFolder) {
+HttpOptions optionsOf(const CommonOptions& common, const std::string& url) {
   HttpOptions options;
   options.url = url;
   options.authorities = common.authorities;
-  if (!ownFolder || !options.authorities.empty() || !url.starts_with("https:")) return options;
-  const Config config = readConfig(common);
-  if (config.certificate.empty()) return options;
-  // Who can read the folder knows the server by its very key: the address it listens on need not be a name in its certificate.
-  options.authorities = config.certificate;
-  options.pinnedKey = pinOf(config.certificate);
+  options.limits = kLimits;
+  return options;
+}
+
+// Who can read the folder knows the server by its very key: the address it listens on need not be a name in its certificate.
+HttpOptions optionsOf(const CommonOptions& common, const RunningServer& running) {
+  HttpOptions options = optionsOf(common, running.url);
+  if (!options.authorities.empty() || running.certificate.empty()) return options;
+  options.authorities = running.certificate;
+  options.pinnedKey = pinOf(running.certificate);
   return options;
 }
 
@@ -110,7 +100,12 @@ std::optional<RunningServer> runningServer(const std::filesystem::path& dataFold
   if (url == nullptr || !url->is_string() || pid == nullptr || !pid->is_int64() || pid->get_int64() <= 0) return std::nullopt;
   if (::kill(static_cast<pid_t>(pid->get_int64()), 0) != 0 && errno != EPERM) return std::nullopt;
   if (!listens(dataFolder)) return std::nullopt;
-  return RunningServer{std::string(url->get_string()), static_cast<std::uint64_t>(pid->get_int64())};
+  const boost::json::value* certificate = json.get_object().if_contains("certificate");
+  RunningServer running;
+  running.url = std::string(url->get_string());
+  if (certificate != nullptr && certificate->is_string()) running.certificate = std::string(certificate->get_string());
+  running.pid = static_cast<std::uint64_t>(pid->get_int64());
+  return running;
 }
 
 std::unique_ptr<ServerLink> ServerLink::find(const CommonOptions& common) {
@@ -121,34 +116,62 @@ std::unique_ptr<ServerLink> ServerLink::find(const CommonOptions& common) {
   TokenFrom from = own ? TokenFrom::socket : TokenFrom::nowhere;
   if (variable != nullptr && *variable != '\0') from = TokenFrom::environment;
   if (!common.tokenFile.empty()) from = TokenFrom::file;
-  std::unique_ptr<ServerLink> link(new ServerLink(common, optionsOf(common, own ? running->url : common.url, own), from));
+  TokenOrder order;
+  order.role = "owner";
+  order.ttlSeconds = kTokenSeconds;
+  std::unique_ptr<ServerLink> link(
+      new ServerLink(common, own ? optionsOf(common, *running) : optionsOf(common, common.url), from, std::move(order)));
   link->refreshToken();
   return link;
 }
 
-ServerLink::ServerLink(const CommonOptions& common, HttpOptions options, TokenFrom from)
-    : common_(common), client_(std::move(options)), tokenFrom_(from) {}
+std::unique_ptr<ServerLink> ServerLink::as(const CommonOptions& common, TokenOrder order) {
+  const auto running = runningServer(common.data);
+  if (!running) throw Fault(ErrorCode::notReady, "no server runs on this data folder", "start it: `counterfoil serve`");
+  order.ttlSeconds = kTokenSeconds;
+  std::unique_ptr<ServerLink> link(new ServerLink(common, optionsOf(common, *running), TokenFrom::socket, std::move(order)));
+  link->refreshToken();
+  return link;
+}
+
+ServerLink::ServerLink(const CommonOptions& common, HttpOptions options, TokenFrom from, TokenOrder order)
+    : common_(common),
+      client_([&] {
+        if (from != TokenFrom::nowhere) options.token = [common, from, order] { return tokenOf(common, from, order); };
+        return std::move(options);
+      }()),
+      tokenFrom_(from) {}
+
+client::Secret ServerLink::tokenOf(const CommonOptions& common, TokenFrom from, const TokenOrder& order) {
+  switch (from) {
+    case TokenFrom::nowhere:
+      break;
+    case TokenFrom::environment: {
+      const char* text = std::getenv(kTokenVariable);
+      return client::Secret(std::string_view(text == nullptr ? "" : text));
+    }
+    case TokenFrom::file:
+      return readAll(common.tokenFile, kTokenBytesMax + 2);
+    case TokenFrom::socket: {
+      std::string token = requestToken(common.data, order);
+      client::Secret secret{std::string_view(token)};
+      crypto::wipe(token.data(), token.size());
+      return secret;
+    }
+  }
+  return {};
+}
 
 void ServerLink::refreshToken() {
   tokenSince_ = std::chrono::steady_clock::now();
-  switch (tokenFrom_) {
-    case TokenFrom::nowhere:
-      return;
-    case TokenFrom::environment:
-      setToken(client_, std::getenv(kTokenVariable), kTokenVariable);
-      return;
-    case TokenFrom::file:
-      setToken(client_, readAll(common_.tokenFile, kTokenBytesMax + 2).text(), "the token file");
-      return;
-    case TokenFrom::socket: {
-      TokenOrder order;
-      order.role = "owner";
-      order.ttlSeconds = kTokenSeconds;
-      std::string token = requestToken(common_.data, order);
-      setToken(client_, token, "the server's answer");
-      crypto::wipe(token.data(), token.size());
-      return;
-    }
+  try {
+    client_.refreshToken();
+  } catch (const Fault& fault) {
+    if (fault.code() != ErrorCode::badToken) throw;
+    const char* from = tokenFrom_ == TokenFrom::file     ? "the token file"
+                       : tokenFrom_ == TokenFrom::socket ? "the server's answer"
+                                                         : kTokenVariable;
+    throw Fault(ErrorCode::badToken, std::string(from) + " holds no token", fault.hint());
   }
 }
 
@@ -159,14 +182,12 @@ void ServerLink::refreshWhenOld() {
 template <class Ask>
 auto ServerLink::ask(const HttpRequest& request, const Ask& ask) {
   refreshWhenOld();
-  for (bool again = tokenFrom_ == TokenFrom::socket || tokenFrom_ == TokenFrom::file;; again = false) {
-    try {
-      return ask();
-    } catch (const Fault& fault) {
-      if (fault.code() == ErrorCode::notAllowed && tokenFrom_ == TokenFrom::socket && lacksWorkspace(request.target)) throw noWorkspace();
-      if (fault.code() != ErrorCode::expiredToken || !again) throw;
-    }
-    refreshToken();
+  try {
+    return ask();
+  } catch (const Fault& fault) {
+    if (fault.code() == ErrorCode::notAllowed && fault.field().empty() && tokenFrom_ == TokenFrom::socket && lacksWorkspace(request.target))
+      throw noWorkspace();
+    throw;
   }
 }
 
@@ -187,8 +208,8 @@ HttpAnswer ServerLink::send(const HttpRequest& request) {
   return ask(request, [&] { return client_.send(request); });
 }
 
-void ServerLink::stream(const HttpRequest& request, const std::function<bool(std::string_view)>& chunk) {
-  ask(request, [&] { client_.stream(request, chunk); });
+void ServerLink::stream(const HttpRequest& request, const std::function<bool(std::string_view)>& chunk, const std::stop_token& stop) {
+  ask(request, [&] { client_.stream(request, chunk, stop); });
 }
 
 std::string ServerLink::target(std::string_view behind) const {
@@ -197,15 +218,14 @@ std::string ServerLink::target(std::string_view behind) const {
 }
 
 std::string ServerLink::recordAs(ServerRequest wanted, const EntryId& id) {
-  crypto::SystemRandom random;
   const bool given = id != EntryId{};
-  const EntryId key = given ? id : makeUuidV7(SystemClock().wall(), random.bytes<10>());
+  const std::string key = given ? toUuid(id) : client::makeCommandId(client::Surroundings::real());
   HttpRequest request;
   request.method = wanted.method;
   request.target = wanted.target;
   request.contentType = wanted.contentType;
   request.body = wanted.body;
-  request.headers.emplace_back("Idempotency-Key", toUuid(key));
+  request.headers.emplace_back("Idempotency-Key", key);
   try {
     HttpAnswer answer = send(request);
     boost::json::error_code failed;
@@ -216,7 +236,7 @@ std::string ServerLink::recordAs(ServerRequest wanted, const EntryId& id) {
     return std::move(answer.body);
   } catch (const Fault& fault) {
     if (fault.code() != ErrorCode::indeterminate || given) throw;
-    throw Fault(fault.code(), fault.detail(), "ask again with --id " + toUuid(key) + ": a repeat gets the first answer", fault.field());
+    throw Fault(fault.code(), fault.detail(), "ask again with --id " + key + ": a repeat gets the first answer", fault.field());
   }
 }
 

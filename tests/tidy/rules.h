@@ -32,6 +32,7 @@ inline const std::vector<Library>& libraries() {
       {"replay/",
        {"ledger/core/", "ledger/keys/", "ledger/transparency/", "ledger/log/event_log.h", "ledger/write/snapshot.h", "projections/"}},
       {"server/", {"ledger/", "projections/", "replay/"}},
+      {"clients/", {"ledger/crypto/wiping.h", "ledger/crypto/random.h"}},
   };
   return table;
 }
@@ -42,7 +43,8 @@ inline bool isAnyOf(std::string_view path, std::span<const std::string_view> pla
 
 inline Offences includeTable(const Source& source) {
   Offences offences;
-  static constexpr std::array<std::string_view, 6> kRoots = {"ledger/", "projections/", "replay/", "schemas/", "server/", "tests/"};
+  static constexpr std::array<std::string_view, 7> kRoots = {"ledger/", "projections/", "replay/", "schemas/",
+                                                             "server/", "clients/",     "tests/"};
   const auto& table = libraries();
   const auto library = std::find_if(table.begin(), table.end(), [&](const Library& row) { return inFolder(source.path, row.folder); });
   const bool isFree = inFolder(source.path, "cmd/") || inFolder(source.path, "tests/");
@@ -103,16 +105,16 @@ struct Ban {
 };
 
 inline const std::vector<Ban>& bans() {
-  static const std::string_view clock = "real clocks are made in cmd/ only; take a Clock";
+  static const std::string_view clock = "real clocks are made in cmd/ (and the client library's surroundings.cc) only; take a Clock";
   static const std::string_view sleep = "nothing sleeps; wait for an event or advance a clock";
   static const std::string_view thread = "threads are started by their owners only (list: tests/tidy/rules.h)";
   static const std::string_view dice = "randomness comes from ledger/crypto or is an input";
-  static const std::vector<std::string_view> clockUsers = {"cmd/", "tests/"};
+  static const std::vector<std::string_view> clockUsers = {"cmd/", "tests/", "clients/cpp/surroundings.cc"};
   static const std::vector<std::string_view> sleepers = {"cmd/"};
   static const std::vector<std::string_view> threadOwners = {"ledger/log/embedded_log*", "ledger/write/", "projections/",
                                                              "server/http/listener*",    "cmd/",          "tests/"};
   // How long a peer may take is asked of the clock that the kernel waits by.
-  static const std::vector<std::string_view> steadyUsers = {"cmd/", "tests/", "server/http/"};
+  static const std::vector<std::string_view> steadyUsers = {"cmd/", "tests/", "server/http/", "clients/cpp/surroundings.cc"};
   static const std::vector<std::string_view> tests = {"tests/"};
   static const std::vector<Ban> table = {
       {"system_clock::now", clock, clockUsers},

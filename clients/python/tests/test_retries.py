@@ -1,0 +1,150 @@
+"""Against answers that a healthy ledger does not give: what is asked again, when, and with which key."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import unittest
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import counterfoil
+
+GRANT = {"credential": "git_token", "grantee": counterfoil.agent("fixer"), "scope": ["contents:read"], "ttl_seconds": 900}
+DONE = (200, {"outcome": "consumed"}, {})
+BUSY = {"type": "about:blank", "status": 503, "code": "intake_full", "detail": "full", "hint": "wait", "requestId": "r1"}
+
+
+class Script:
+    """Gives the next of `answers` to each request and keeps what was asked. An answer of None: the connection is closed instead."""
+
+    def __init__(self, *answers: tuple[int, dict[str, Any], dict[str, str]] | None) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[str, dict[str, str], bytes]] = []
+        script = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                script.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+                answer = script.answers.pop(0)
+                if answer is None:
+                    self.close_connection = True
+                    return
+                status, members, headers = answer
+                text = json.dumps(members).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json" if status < 400 else "application/problem+json")
+                self.send_header("Content-Length", str(len(text)))
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_PUT = do_POST
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def __enter__(self) -> Script:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    def keys(self) -> list[str | None]:
+        return [headers.get("idempotency-key") for _, headers, _ in self.asked]
+
+
+class Retries(unittest.TestCase):
+    def test_waits_as_told_and_asks_again_with_the_same_key(self) -> None:
+        with Script((503, BUSY, {"Retry-After": "1"}), (429, BUSY, {"Retry-After": "0"}), DONE, DONE) as script:
+            with counterfoil.Client(script.url, token="t") as client:
+                began = time.monotonic()
+                self.assertEqual(client.workspace("w").consume("L").outcome, "consumed")
+                self.assertGreaterEqual(time.monotonic() - began, 1.0)
+                client.workspace("w").consume("L")
+        first, second, third, other = script.keys()
+        self.assertEqual([first, first], [second, third])
+        self.assertNotEqual(first, other)
+        self.assertEqual(uuid.UUID(first).version, 7)
+        self.assertLess(abs((uuid.UUID(first).int >> 80) / 1000 - time.time()), 60)
+        self.assertEqual([headers["authorization"] for _, headers, _ in script.asked], ["Bearer t"] * 4)
+
+    def test_a_lost_connection_is_asked_again_with_the_same_key(self) -> None:
+        with Script(None, DONE) as script, counterfoil.Client(script.url, token="t") as client:
+            self.assertEqual(client.workspace("w").consume("L").outcome, "consumed")
+        self.assertEqual(len(script.asked), 2)
+        self.assertEqual(script.keys()[0], script.keys()[1])
+        self.assertIsNotNone(script.keys()[0])
+
+    def test_a_key_of_ones_own_is_in_the_body_and_nowhere_else(self) -> None:
+        key = counterfoil.new_key()
+        granted = (201, {"outcome": "granted"}, {})
+        with Script((503, BUSY, {"Retry-After": "0"}), granted) as script, counterfoil.Client(script.url, token="t") as client:
+            client.workspace("w").request_lease(key=key, **GRANT)
+        self.assertEqual([json.loads(body)["id"] for _, _, body in script.asked], [str(key)] * 2)
+        self.assertEqual(script.keys(), [None, None])
+
+    def test_a_workspace_is_made_with_a_key(self) -> None:
+        with Script((201, {"outcome": "created"}, {})) as script, counterfoil.Client(script.url, token="t") as client:
+            client.create_workspace("w")
+        self.assertEqual(uuid.UUID(script.keys()[0]).version, 7)
+
+    def test_gives_up_when_the_wait_is_longer_than_its_time(self) -> None:
+        with Script((503, BUSY, {"Retry-After": "60"})) as script:
+            with counterfoil.Client(script.url, token="t", retry_seconds=5) as client:
+                with self.assertRaises(counterfoil.CounterfoilError) as caught:
+                    client.workspace("w").consume("L")
+        self.assertEqual((caught.exception.status, caught.exception.code, caught.exception.request_id), (503, "intake_full", "r1"))
+        self.assertEqual(len(script.asked), 1)
+
+    def test_what_is_wrong_is_asked_once(self) -> None:
+        with Script((409, {**BUSY, "status": 409, "code": "idempotency_conflict"}, {})) as script:
+            with counterfoil.Client(script.url, token="t") as client:
+                with self.assertRaises(counterfoil.CounterfoilError) as caught:
+                    client.workspace("w").consume("L")
+        self.assertEqual(caught.exception.code, "idempotency_conflict")
+        self.assertEqual(len(script.asked), 1)
+
+    def test_facts_that_are_asked_again_carry_the_same_ids(self) -> None:
+        with Script(None, (200, {"outcome": "recorded"}, {})) as script, counterfoil.Client(script.url, token="t") as client:
+            self.assertEqual(len(list(client.workspace("w").append_facts([{"kind": "tool.invoked"}]))), 1)
+        bodies = [body for _, _, body in script.asked]
+        self.assertEqual(bodies[0], bodies[1])
+        self.assertEqual(uuid.UUID(json.loads(bodies[0])["id"]).version, 7)
+
+    def test_an_answer_that_is_not_documented_is_an_error_too(self) -> None:
+        with Script((200, {"result": "fine"}, {})) as script, counterfoil.Client(script.url, token="t") as client:
+            with self.assertRaises(counterfoil.CounterfoilError) as caught:
+                client.workspace("w").consume("L")
+        self.assertEqual(caught.exception.code, "unexpected_answer")
+
+    def test_nobody_there(self) -> None:
+        with Script() as script:
+            url = script.url
+        with counterfoil.Client(url, token="t0ken", retry_seconds=0.3) as client:
+            with self.assertRaises(counterfoil.CounterfoilError) as caught:
+                client.workspace("w").consume("L")
+        self.assertEqual((caught.exception.status, caught.exception.code), (0, "not_ready"))
+        self.assertIsNone(caught.exception.__context__)
+
+    def test_no_token_goes_in_clear_to_another_machine(self) -> None:
+        for url in ("http://192.0.2.1:8780", "http://ledger.example.com", "https://user:word@ledger.example.com", "ftp://localhost", ""):
+            with self.assertRaises(counterfoil.CounterfoilError) as caught:
+                counterfoil.Client(url, token="t")
+            self.assertEqual(caught.exception.code, "usage", url)
+            self.assertNotIn("word", str(caught.exception))
+
+
+if __name__ == "__main__":
+    unittest.main()

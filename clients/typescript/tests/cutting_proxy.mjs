@@ -1,0 +1,31 @@
+// A TCP proxy whose connections can be cut, for what a client does when the network fails. TLS goes through untouched.
+import { connect, createServer } from "node:net";
+
+export async function cuttingProxy(port) {
+  const open = new Set();
+  const proxy = { accepted: 0, port: 0, cut, close };
+  const server = createServer((near) => {
+    proxy.accepted += 1;
+    const far = connect(port, "127.0.0.1");
+    for (const [source, target] of [
+      [near, far],
+      [far, near],
+    ]) {
+      open.add(source);
+      source.on("error", () => target.destroy());
+      source.on("close", () => open.delete(source));
+      source.pipe(target);
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  proxy.port = server.address().port;
+  return proxy;
+
+  function cut() {
+    for (const socket of open) socket.destroy();
+  }
+  function close() {
+    server.close();
+    cut();
+  }
+}
