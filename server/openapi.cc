@@ -3,274 +3,217 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <map>
+#include <set>
 
 #include "ledger/core/limits.h"
 #include "ledger/core/outcome.h"
 #include "ledger/core/schema_tables.h"
+#include "server/openapi_schemas.h"
 
 namespace counterfoil::server {
 namespace {
 
 namespace json = boost::json;
 
-json::object reference(std::string_view schema) {
-  return {{"$ref", "#/components/schemas/" + std::string(schema)}};
-}
-
 json::object content(std::string_view mediaType, json::value schema) {
   return {{mediaType, {{"schema", std::move(schema)}}}};
 }
 
-// ---- schemas from the tables ----
+// ---- parameters ----
 
-json::object objectOf(const StructTable& table, bool input);
-
-json::object secretSchema() {
-  return {{"type", "object"},
-          {"description", "A secret: its value, or its SHA-256. Never stored, only fingerprinted"},
-          {"minProperties", 1},
-          {"maxProperties", 1},
-          {"additionalProperties", false},
-          {"properties",
-           {{"value", {{"type", "string"}, {"writeOnly", true}, {"maxLength", limits::kSecretBytesMax}}},
-            {"sha256", {{"type", "string"}, {"pattern", "^[0-9a-fA-F]{64}$"}}}}}};
+json::object oneOfWords(std::initializer_list<const char*> words) {
+  json::array texts;
+  for (const char* word : words) texts.emplace_back(word);
+  return {{"type", "string"}, {"enum", std::move(texts)}};
 }
 
-json::object schemaOf(const FieldTable& field, bool input) {
-  if (input && field.redaction == RedactionClass::secret) return secretSchema();
-  json::object schema;
-  switch (field.type) {
-    case FieldType::boolean:
-      schema["type"] = "boolean";
-      break;
-    case FieldType::unsigned8:
-    case FieldType::unsigned16:
-    case FieldType::unsigned32:
-    case FieldType::unsigned64:
-      schema["type"] = "integer";
-      schema["minimum"] = 0;
-      schema["maximum"] = limits::kJsonIntegerMax;
-      break;
-    case FieldType::time:
-      schema["type"] = "string";
-      schema["format"] = "date-time";
-      break;
-    case FieldType::enumeration: {
-      schema["type"] = "string";
-      json::array texts;
-      for (std::size_t index = 1; index < field.enumeration->texts.size(); ++index) texts.emplace_back(field.enumeration->texts[index]);
-      schema["enum"] = std::move(texts);
-      break;
-    }
-    case FieldType::text:
-      schema["type"] = "string";
-      if (field.bytesMax != 0) schema["maxLength"] = field.bytesMax;
-      break;
-    case FieldType::data:
-      schema["type"] = "string";
-      schema["pattern"] = "^[0-9a-f]*$";
-      break;
-    case FieldType::textList: {
-      json::object item{{"type", "string"}};
-      if (field.bytesMax != 0) item["maxLength"] = field.bytesMax;
-      schema["type"] = "array";
-      schema["items"] = std::move(item);
-      if (field.itemsMax != 0) schema["maxItems"] = field.itemsMax;
-      break;
-    }
-    case FieldType::structure:
-      return objectOf(*field.structure, input);
-    case FieldType::structureList:
-      schema["type"] = "array";
-      schema["items"] = objectOf(*field.structure, input);
-      break;
-  }
-  return schema;
+json::object principalTextSchema() {
+  return {{"type", "string"}, {"pattern", "^(human|agent|service|operator|ledger):[^\\u0000-\\u001f\\u007f]*$"}};
 }
 
-void addFields(const StructTable& table, bool input, json::object& properties, json::array& required) {
-  for (const FieldTable& field : table.fields) {
-    if (input && field.ledgerOnly) continue;
-    if (field.structure != nullptr && field.structure->isUnion) continue;
-    properties[field.name] = schemaOf(field, input);
-    if (input && field.required) required.emplace_back(field.name);
-  }
-}
-
-json::object closed(json::object properties, json::array required) {
-  json::object schema{{"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
-  if (!required.empty()) schema["required"] = std::move(required);
-  return schema;
-}
-
-json::object objectOf(const StructTable& table, bool input) {
-  json::object properties;
-  json::array required;
-  addFields(table, input, properties, required);
-  return closed(std::move(properties), std::move(required));
-}
-
-json::object commandSchema(const KindTable& kind, std::string_view fromRoute) {
-  json::object properties;
-  json::array required;
-  addFields(*schemaTables().command, true, properties, required);
-  addFields(*kind.body, true, properties, required);
-  if (!fromRoute.empty()) {
-    for (auto place = required.begin(); place != required.end(); ++place) {
-      if (place->as_string() == fromRoute) {
-        required.erase(place);
-        break;
-      }
-    }
-  }
-  if (kind.name == "workspace.create") {
-    properties["id"] = properties["workspaceId"];
-    properties.erase("workspaceId");
-    required = {"id"};
-  } else {
-    properties["id"] = {{"type", "string"}, {"format", "uuid"}, {"description", "UUIDv7: a repeat gets the first answer"}};
-  }
-  return closed(std::move(properties), std::move(required));
-}
-
-json::object factSchema() {
-  json::array kinds;
-  json::object properties;
-  json::array ignored;
-  addFields(*schemaTables().entry, true, properties, ignored);
-  json::object own;
+// Kinds and their beginnings: "lease.granted", "lease.*".
+json::object kindsSchema() {
+  std::set<std::string> words;
   for (const KindTable& kind : schemaTables().kinds) {
-    if (!kind.fact) continue;
-    kinds.emplace_back(kind.name);
-    for (const FieldTable& field : kind.body->fields) {
-      if (!field.ledgerOnly) own[field.name] = json::object{};
-    }
+    if (kind.name.empty()) continue;
+    words.insert(kind.name);
+    words.insert(kind.name.substr(0, kind.name.find('.') + 1) + '*');
   }
-  // Which fields a kind has, and of what type, is in the catalogue; one body for all kinds takes any of them.
-  for (auto& [name, any] : own) properties[name] = std::move(any);
-  properties["kind"] = {{"type", "string"}, {"enum", std::move(kinds)}};
-  properties["id"] = {{"type", "string"}, {"format", "uuid"}};
-  return closed(std::move(properties), {"kind"});
+  json::array texts;
+  for (const std::string& word : words) texts.emplace_back(word);
+  return {{"type", "array"}, {"items", {{"type", "string"}, {"enum", std::move(texts)}}}};
 }
 
-json::object answerSchemas() {
-  const json::object text{{"type", "string"}};
-  const json::object number{{"type", "integer"}};
-  const json::object time{{"type", "string"}, {"format", "date-time"}};
-  const json::object any{{"type", "object"}};
-  json::object schemas;
-  schemas["Receipt"] = {{"type", "object"},
-                        {"required", {"number", "workspace", "seq", "leafHash", "id", "recordedAt", "ack"}},
-                        {"properties",
-                         {{"number", number},
-                          {"workspace", text},
-                          {"seq", number},
-                          {"leafHash", {{"type", "string"}, {"pattern", "^[0-9a-f]{64}$"}}},
-                          {"id", {{"type", "string"}, {"format", "uuid"}}},
-                          {"recordedAt", time},
-                          {"ack", {{"type", "string"}, {"enum", {"durable", "published", "witnessed"}}}}}}};
-  schemas["Lease"] = {{"type", "object"},
-                      {"required", {"id", "state", "uses", "maxUses"}},
-                      {"properties",
-                       {{"id", text},
-                        {"state", text},
-                        {"issuedAt", time},
-                        {"expiresAt", time},
-                        {"renewableUntil", time},
-                        {"uses", number},
-                        {"maxUses", number}}}};
-  schemas["Answer"] = {{"type", "object"},
-                       {"required", {"outcome"}},
-                       {"properties",
-                        {{"outcome", text},
-                         {"reasonCode", text},
-                         {"lease", reference("Lease")},
-                         {"approvalId", text},
-                         {"revocationId", text},
-                         {"matched", number},
-                         {"version", number},
-                         {"number", number},
-                         {"receipt", reference("Receipt")},
-                         {"replayed", {{"type", "boolean"}}}}}};
-  schemas["AsOf"] = {{"type", "object"}, {"properties", {{"seq", number}, {"leafHash", text}, {"recordedAt", time}, {"viewSeq", number}}}};
-  schemas["List"] = {
-      {"type", "object"},
-      {"required", {"items", "next", "asOf"}},
-      {"properties",
-       {{"items", {{"type", "array"}, {"items", any}}}, {"next", {{"type", {"string", "null"}}}}, {"asOf", reference("AsOf")}}}};
-  schemas["Item"] = any;
-  schemas["PolicyInForce"] = {{"type", "object"},
-                              {"required", {"name", "version", "document"}},
-                              {"properties", {{"name", text}, {"version", number}, {"document", text}}}};
-  schemas["PolicyDecision"] = {{"type", "object"},
-                               {"required", {"outcome"}},
-                               {"properties", {{"outcome", text}, {"reasonCode", text}, {"rule", text}, {"explanation", text}}}};
-  schemas["Policy"] = {{"type", "string"}, {"description", "A TOML document (docs/policy.md)"}, {"maxLength", limits::kPolicyBytesMax}};
-  schemas["Query"] = {
-      {"type", "object"}, {"required", {"sql"}}, {"additionalProperties", false}, {"properties", {{"sql", {{"type", "string"}}}}}};
-  schemas["SecretLookup"] = {
-      {"type", "object"}, {"required", {"secret"}}, {"additionalProperties", false}, {"properties", {{"secret", secretSchema()}}}};
-  schemas["Resolve"] = {{"type", "object"},
-                        {"required", {"pseudonym"}},
-                        {"additionalProperties", false},
-                        {"properties", {{"pseudonym", {{"type", "string"}}}}}};
-  json::array codes;
-#define COUNTERFOIL_CODE(name, text, http, exitStatus) codes.emplace_back(text);
-  COUNTERFOIL_ERROR_CODES(COUNTERFOIL_CODE)
-#undef COUNTERFOIL_CODE
-  schemas["Problem"] = {{"type", "object"},
-                        {"required", {"type", "status", "code", "detail"}},
-                        {"properties",
-                         {{"type", text},
-                          {"status", number},
-                          {"code", {{"type", "string"}, {"enum", std::move(codes)}}},
-                          {"detail", text},
-                          {"hint", text},
-                          {"field", text},
-                          {"requestId", text}}}};
-  return schemas;
+// The words of projections/query/filters.h, by list.
+json::object stateSchema(std::string_view pattern) {
+  if (pattern.ends_with("/bundles")) return oneOfWords({"issued", "redeemed", "retired"});
+  if (pattern.ends_with("/hosts")) return oneOfWords({"connected", "disconnected"});
+  if (pattern.ends_with("/vault")) return oneOfWords({"active", "soft_deleted", "purged", "unknown"});
+  if (pattern.ends_with("/approvals")) return oneOfWords({"requested", "approved", "rejected", "expired", "used"});
+  if (pattern.ends_with("/leases")) {
+    return oneOfWords({"live", "ended", "granted", "active", "consumed_out", "revoked", "expired", "failed"});
+  }
+  return oneOfWords({"granted", "active", "consumed_out", "revoked", "expired", "failed"});
 }
 
-struct CommandSchema {
-  const char* name;
-  CommandKind kind;
-  const char* fromRoute;
-};
-constexpr CommandSchema kCommands[] = {
-    {"LeaseRequest", CommandKind::leaseRequest, ""},        {"LeaseIssue", CommandKind::leaseIssue, "leaseId"},
-    {"LeaseConsume", CommandKind::leaseConsume, "leaseId"}, {"LeaseRenew", CommandKind::leaseRenew, "leaseId"},
-    {"LeaseRevoke", CommandKind::leaseRevoke, "leaseId"},   {"RevokeAll", CommandKind::revokeAll, ""},
-    {"ApprovalRequest", CommandKind::approvalRequest, ""},  {"ApprovalDecide", CommandKind::approvalDecide, "approvalId"},
-    {"WorkspaceCreate", CommandKind::workspaceCreate, ""},  {"WorkspaceClose", CommandKind::workspaceClose, ""},
-};
+json::object numberSchema(std::uint64_t least, std::uint64_t most) {
+  return {{"type", "integer"}, {"minimum", least}, {"maximum", most}};
+}
 
-// ---- paths ----
+json::object queryParameterSchema(const Route& route, const std::string& name) {
+  const bool isStream = route.docs.answerType == "text/event-stream";
+  if (name == "limit") return numberSchema(1, 1000);
+  if (name == "wait" || (name == "after" && isStream)) return numberSchema(0, limits::kJsonIntegerMax);
+  if (name == "after") return {{"type", "string"}, {"description", "`next` of the page before"}};
+  if (name == "order") return oneOfWords({"asc", "desc"});
+  if (name == "ack") return oneOfWords({"durable", "published", "witnessed"});
+  if (name == "disclose") {
+    return {{"type", "boolean"}, {"description", "Personal values; `true` is refused while views do not hold them"}, {"enum", {false}}};
+  }
+  if (name == "kind") return kindsSchema();
+  if (name == "state") return stateSchema(route.pattern);
+  if (name == "from" || name == "to" || name == "at") return timeSchema();
+  if (name == "asOf") {
+    return {{"description", "Recorded up to this seq or time"}, {"anyOf", {numberSchema(0, limits::kJsonIntegerMax), timeSchema()}}};
+  }
+  if (name == "actor" || name == "principal") return principalTextSchema();
+  if (name == "text") {
+    json::object schema = urlTextSchema();
+    schema["description"] = "Words, \"phrases\" and prefix*; at least one letter or digit";
+    return schema;
+  }
+  return urlTextSchema();
+}
+
+json::object pathParameterSchema(const Route& route, std::string_view name) {
+  if (name == "seq") return numberSchema(0, limits::kJsonIntegerMax);
+  if (name == "id" && route.pattern.find("/principals/") != std::string::npos) return principalTextSchema();
+  if (name == "workspace" || route.method != "GET") return idSchema();
+  return urlTextSchema();
+}
+
+json::object parameter(std::string_view name, const char* place, json::object schema) {
+  return {{"name", name}, {"in", place}, {"required", std::string_view(place) == "path"}, {"schema", std::move(schema)}};
+}
+
+bool records(const Route& route) {
+  return route.docs.answer == "Answer";
+}
 
 json::array parametersOf(const Route& route) {
   json::array parameters;
   std::string_view rest = route.pattern;
-  while (true) {
-    const std::size_t open = rest.find('{');
-    if (open == std::string_view::npos) break;
+  for (std::size_t open = rest.find('{'); open != std::string_view::npos; open = rest.find('{')) {
     const std::size_t close = rest.find('}', open);
-    parameters.push_back(json::object{{"name", rest.substr(open + 1, close - open - 1)},
-                                      {"in", "path"},
-                                      {"required", true},
-                                      {"schema", {{"type", "string"}, {"minLength", 1}}}});
+    const std::string_view name = rest.substr(open + 1, close - open - 1);
+    parameters.push_back(parameter(name, "path", pathParameterSchema(route, name)));
     rest.remove_prefix(close + 1);
   }
   for (const std::string& name : route.docs.parameters) {
-    json::object schema{{"type", "string"}};
-    if (name == "limit") schema = {{"type", "integer"}, {"minimum", 1}, {"maximum", 1000}};
-    if (name == "wait") schema = {{"type", "integer"}, {"minimum", 0}};
-    if (name == "order") schema = {{"type", "string"}, {"enum", {"asc", "desc"}}};
-    if (name == "ack") schema = {{"type", "string"}, {"enum", {"durable", "published", "witnessed"}}};
-    if (name == "disclose") schema = {{"type", "boolean"}};
-    if (name == "kind") schema = {{"type", "array"}, {"items", {{"type", "string"}}}};
-    parameters.push_back(json::object{{"name", name}, {"in", "query"}, {"required", false}, {"schema", std::move(schema)}});
+    parameters.push_back(parameter(name, "query", queryParameterSchema(route, name)));
+  }
+  if (records(route)) parameters.push_back(parameter("Idempotency-Key", "header", requestIdSchema()));
+  if (route.docs.answerType == "text/event-stream") {
+    parameters.push_back(parameter("Last-Event-ID", "header", numberSchema(0, limits::kJsonIntegerMax)));
   }
   return parameters;
 }
+
+// ---- answers ----
+
+const std::map<int, const char*>& errorDescriptions() {
+  static const std::map<int, const char*> descriptions = {
+      {400, "The request cannot be read, or a value in it is none"},
+      {401, "No token, or one that is not valid"},
+      {403, "The token does not allow this, or the workspace does not exist"},
+      {404, "There is no such thing"},
+      {406, "The Accept header takes nothing that this route gives"},
+      {408, "The request did not arrive in time"},
+      {409, "The id was used for another request, or the state forbids it"},
+      {413, "The body is too large"},
+      {415, "The body has another media type"},
+      {422, "The request can be read and must not be recorded as it is"},
+      {429, "More requests than the limit"},
+      {431, "The head of the request is too large"},
+      {500, "Something failed inside; the server's log has the requestId"},
+      {503, "Not now: ask again, with the same id"},
+      {507, "The disk is full"},
+  };
+  return descriptions;
+}
+
+// Which statuses of the error table a route can give.
+std::set<int> errorsOf(const Route& route) {
+  std::set<int> statuses = {400, 401, 408, 431, 500, 503};
+  if (route.action == Action::open) return statuses;
+  statuses.insert({403, 406, 507});
+  const bool hasItem = route.pattern.find('{', route.pattern.find('}') + 1) != std::string::npos;
+  const bool asksPolicy = route.docs.answer == "PolicyInForce" || route.docs.answer == "PolicyDecision";
+  if (hasItem || asksPolicy) statuses.insert(404);
+  if (!route.docs.body.empty()) statuses.insert({413, 415});
+  if (records(route)) statuses.insert({409, 422, 429});
+  if (route.docs.body == "SecretLookup") statuses.insert({422, 429});
+  if (route.docs.body == "LeaseRequest") statuses.insert(422);
+  return statuses;
+}
+
+json::object headersOf(int status) {
+  json::object headers{{"X-Request-Id", {{"$ref", "#/components/headers/X-Request-Id"}}}};
+  if (status == 401) headers["WWW-Authenticate"] = {{"$ref", "#/components/headers/WWW-Authenticate"}};
+  if (status == 429 || status == 503) headers["Retry-After"] = {{"$ref", "#/components/headers/Retry-After"}};
+  return headers;
+}
+
+json::object headerComponents() {
+  const auto header = [](const char* description, json::object schema) {
+    return json::object{{"description", description}, {"required", true}, {"schema", std::move(schema)}};
+  };
+  return {{"X-Request-Id", header("Of this request, in the server's log too", {{"type", "string"}, {"format", "uuid"}})},
+          {"WWW-Authenticate", header("RFC 6750", {{"type", "string"}, {"pattern", "^Bearer"}})},
+          {"Retry-After", header("Seconds", {{"type", "integer"}, {"minimum", 0}})}};
+}
+
+json::object errorComponents() {
+  json::object responses;
+  for (const auto& [status, description] : errorDescriptions()) {
+    std::string text = description;
+    std::string codes;
+#define COUNTERFOIL_CODE(name, codeText, http, exitStatus) \
+  if ((http) == status) codes += std::string(codes.empty() ? "" : ", ") + "`" + (codeText) + "`";
+    COUNTERFOIL_ERROR_CODES(COUNTERFOIL_CODE)
+#undef COUNTERFOIL_CODE
+    responses["Error" + std::to_string(status)] = {{"description", text + ": " + codes},
+                                                   {"headers", headersOf(status)},
+                                                   {"content", content("application/problem+json", schemaReference("Problem"))}};
+  }
+  return responses;
+}
+
+json::object answerContent(const Route& route, int status) {
+  const RouteDocs& docs = route.docs;
+  // Many facts are answered line by line.
+  if (docs.body == "Fact" && status == 200) return content("application/x-ndjson", json::object{{"type", "string"}});
+  json::object bodies = content(docs.answerType, schemaReference(docs.answer.empty() ? "Item" : docs.answer));
+  // A denied lease and a refused caller share a status: the media type tells them apart.
+  if (status == 403) bodies["application/problem+json"] = {{"schema", schemaReference("Problem")}};
+  return bodies;
+}
+
+json::object responsesOf(const Route& route) {
+  json::object responses;
+  for (const int status : route.docs.statuses) {
+    const char* description = status == 202 ? "Done; the receipt tells the level reached" : status < 300 ? "Done" : "Denied, and recorded";
+    responses[std::to_string(status)] = {
+        {"description", description}, {"headers", headersOf(status)}, {"content", answerContent(route, status)}};
+  }
+  for (const int status : errorsOf(route)) {
+    const std::string text = std::to_string(status);
+    if (!responses.contains(text)) responses[text] = {{"$ref", "#/components/responses/Error" + text}};
+  }
+  return responses;
+}
+
+// ---- operations ----
 
 std::string operationId(const Route& route) {
   std::string id = route.method == "GET" ? "get" : route.method == "PUT" ? "put" : "post";
@@ -290,24 +233,17 @@ std::string operationId(const Route& route) {
 
 json::object operationOf(const Route& route) {
   const RouteDocs& docs = route.docs;
-  json::object operation{{"operationId", operationId(route)}, {"summary", docs.summary}, {"parameters", parametersOf(route)}};
-  json::object responses;
-  for (const int status : docs.statuses) {
-    json::value schema = docs.answerType == "application/json" ? json::value(reference(docs.answer.empty() ? "Item" : docs.answer))
-                                                               : json::value(json::object{{"type", "string"}});
-    // A denied lease and a refused caller share a status: the media type tells them apart.
-    json::object bodies = content(docs.answerType, std::move(schema));
-    if (status == 403) bodies["application/problem+json"] = {{"schema", reference("Problem")}};
-    responses[std::to_string(status)] = {{"description", status < 300 ? "Done" : "Denied, and recorded"}, {"content", std::move(bodies)}};
-  }
-  responses["default"] = {{"description", "An error"}, {"content", content("application/problem+json", reference("Problem"))}};
-  operation["responses"] = std::move(responses);
+  json::object operation{{"operationId", operationId(route)},
+                         {"summary", docs.summary},
+                         {"parameters", parametersOf(route)},
+                         {"responses", responsesOf(route)}};
   if (!docs.body.empty()) {
-    json::object bodies = content(docs.mediaType, reference(docs.body));
+    json::object bodies = content(docs.mediaType, schemaReference(docs.body));
     if (docs.body == "Fact") bodies["application/x-ndjson"] = {{"schema", {{"type", "string"}}}};
-    operation["requestBody"] = {{"required", docs.body != "LeaseIssue" && docs.body != "LeaseConsume" && docs.body != "LeaseRevoke" &&
-                                                 docs.body != "WorkspaceClose"},
-                                {"content", std::move(bodies)}};
+    // Of a closed list: what these bodies hold may all be left out.
+    const bool optional =
+        docs.body == "LeaseIssue" || docs.body == "LeaseConsume" || docs.body == "LeaseRevoke" || docs.body == "WorkspaceClose";
+    operation["requestBody"] = {{"required", !optional}, {"content", std::move(bodies)}};
   }
   if (route.action == Action::open) operation["security"] = json::array();
   return operation;
@@ -316,17 +252,9 @@ json::object operationOf(const Route& route) {
 }  // namespace
 
 std::string openApi(const Router& router, std::string_view version) {
-  json::object schemas = answerSchemas();
-  for (const CommandSchema& one : kCommands) {
-    schemas[one.name] = commandSchema(schemaTables().commands[static_cast<std::size_t>(one.kind)], one.fromRoute);
-  }
-  schemas["Fact"] = factSchema();
-  // Rows of views: their members are in docs/query.md. A page has one shape, whatever its items are.
-  for (const Route& route : router.routes()) {
-    const std::string& name = route.docs.answer;
-    if (name.empty() || schemas.contains(name)) continue;
-    schemas[name] = name.ends_with("Page") ? schemas["List"] : schemas["Item"];
-  }
+  json::object schemas;
+  addRequestSchemas(schemas);
+  addAnswerSchemas(schemas);
   json::object paths;
   for (const Route& route : router.routes()) {
     std::string method = route.method;
@@ -339,12 +267,16 @@ std::string openApi(const Router& router, std::string_view version) {
       {"info",
        {{"title", "Counterfoil"},
         {"version", version},
-        {"description", "The audit and lease ledger that keeps the stub of every credential lease, and never the credential."},
+        {"description",
+         "The audit and lease ledger that keeps the stub of every credential lease, and never the credential. Integers of JSON are "
+         "written as digits alone: 900, not 900.0 or 9e2."},
         {"license", {{"name", "Apache-2.0"}, {"identifier", "Apache-2.0"}}}}},
       {"security", json::array{json::object{{"bearer", json::array()}}}},
       {"paths", std::move(paths)},
       {"components",
        {{"securitySchemes", {{"bearer", {{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}}}}},
+        {"headers", headerComponents()},
+        {"responses", errorComponents()},
         {"schemas", std::move(schemas)}}}};
   return json::serialize(document);
 }

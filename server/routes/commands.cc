@@ -13,16 +13,24 @@ namespace counterfoil::server {
 namespace {
 
 std::optional<EntryId> idempotencyKey(const RequestHead& head) {
-  const std::string_view text = head.header("idempotency-key");
-  if (text.empty()) return std::nullopt;
-  const auto id = fromUuid(text);
+  const auto found =
+      std::find_if(head.headers.begin(), head.headers.end(), [](const Parameter& one) { return one.first == "idempotency-key"; });
+  if (found == head.headers.end()) return std::nullopt;
+  // An empty one is refused too: who sends it believes that a repeat is safe.
+  const auto id = fromUuid(found->second);
   if (!id || !isUuidV7(*id)) {
     throw Fault(ErrorCode::invalidValue, "the Idempotency-Key is no UUIDv7", "make one with the time inside", "Idempotency-Key");
   }
   return id;
 }
 
-void setId(EntryId& id, const RequestHead& head) {
+void setTrace(Arena& arena, StructValue& common, const RequestHead& head) {
+  if (!head.traceparent.empty() && common.text(Field::traceparent).empty()) common.setText(arena, Field::traceparent, head.traceparent);
+}
+
+}  // namespace
+
+void takeIdempotencyKey(EntryId& id, const RequestHead& head) {
   const auto key = idempotencyKey(head);
   if (!key) return;
   if (id != EntryId{} && id != *key) {
@@ -31,21 +39,16 @@ void setId(EntryId& id, const RequestHead& head) {
   id = *key;
 }
 
-void setTrace(Arena& arena, StructValue& common, const RequestHead& head) {
-  if (!head.traceparent.empty() && common.text(Field::traceparent).empty()) common.setText(arena, Field::traceparent, head.traceparent);
-}
-
-// "durable" is what every answer has reached; more is only told where it is known.
-std::string_view ackOf(const RequestHead& head) {
+int statusForAck(const RequestHead& head, int status) {
   for (const auto& [name, value] : head.query) {
     if (name != "ack") continue;
-    if (value == "durable" || value == "published" || value == "witnessed") return value;
+    if (value == "durable") return status;
+    // No publisher or witness answers for more than the log: the receipt tells the level reached.
+    if (value == "published" || value == "witnessed") return 202;
     throw Fault(ErrorCode::invalidValue, "ack is none of durable, published, witnessed", "leave it out for durable", "ack");
   }
-  return "durable";
+  return status;
 }
-
-}  // namespace
 
 asio::awaitable<std::string_view> jsonBody(Exchange& exchange, std::size_t bytesMax) {
   const std::string_view type = exchange.mediaType();
@@ -59,7 +62,7 @@ asio::awaitable<std::string_view> jsonBody(Exchange& exchange, std::size_t bytes
 
 void sign(Command& command, const Call& call, bool actorFromBody) {
   const Caller& caller = call.caller;
-  setId(command.id, call.exchange.head());
+  takeIdempotencyKey(command.id, call.exchange.head());
   setTrace(command.arena, command.common, call.exchange.head());
   const PrincipalValue named = principalOf(command.common, Field::actor);
   const bool given = named.kind != PrincipalKind::unspecified;
@@ -86,11 +89,16 @@ void sign(Event& fact, const Call& call) {
   }
 }
 
+Fault rateLimited(std::string detail, std::int64_t milliseconds) {
+  const auto seconds = static_cast<std::uint64_t>((milliseconds + 999) / 1'000);
+  return Fault(ErrorCode::rateLimited, std::move(detail), "ask again, with the same id, in " + std::to_string(seconds) + " s")
+      .askAgainAfter(seconds);
+}
+
 void takeFromLimits(const Call& call, Service& service, std::string_view workspace, std::uint64_t entries, bool urgent) {
   const std::int64_t wait = service.limits.take(workspace, call.caller.subject, entries, urgent);
   if (wait == 0) return;
-  throw Fault(ErrorCode::rateLimited, "more requests than the limit of this workspace or caller",
-              "ask again with the same id a little later");
+  throw rateLimited("more requests than the limit of this workspace or caller", wait);
 }
 
 asio::awaitable<Response> runCommand(Call& call, Service& service, CommandKind kind, std::span<const RouteField> fromRoute, int status) {
@@ -105,7 +113,7 @@ asio::awaitable<Response> runCommand(Call& call, Service& service, CommandKind k
 
 asio::awaitable<Response> runCommand(Call& call, Service& service, Command command, int status) {
   checkParameters(call.exchange.head(), {"ack"});
-  const std::string_view ack = ackOf(call.exchange.head());
+  const int accepted = statusForAck(call.exchange.head(), status);
   // What has no workspace of its own is recorded in the ledger's.
   std::string workspace(call.variable("workspace"));
   if (workspace.empty()) workspace = "_system";
@@ -117,8 +125,6 @@ asio::awaitable<Response> runCommand(Call& call, Service& service, Command comma
   const auto submit = [&](write::Completion done) { service.ledger.execute(workspace, std::move(held), std::move(done)); };
   const write::Answer answer = co_await recorded(submit);
   service.metrics.recorded(write::outcomeName(answer), static_cast<double>(service.clock.monotonicNanoseconds() - started) * 1e-9);
-  // No publisher or witness answers for more than the log; the level reached is told.
-  const int accepted = ack == "durable" ? status : 202;
   co_return json(answer.denied ? 403 : accepted, write::answerJson(answer, workspace, "durable"));
 }
 

@@ -20,10 +20,19 @@ asio::awaitable<std::string_view> jsonBody(Exchange& exchange, std::size_t bytes
 void sign(Command& command, const Call& call, bool actorFromBody);
 void sign(Event& fact, const Call& call);
 
+// The Idempotency-Key header as the id of what is recorded. Throws invalidValue if it is no UUIDv7, or if the body has another id.
+void takeIdempotencyKey(EntryId& id, const RequestHead& head);
+
+// The status of what was recorded: `status`, or 202 if `?ack=` asks for more than the log's word. Throws invalidValue for another ack.
+int statusForAck(const RequestHead& head, int status);
+
 // Parses, signs, rate limits, records and answers one command. 403 if it was denied, else `status`.
 asio::awaitable<Response> runCommand(Call& call, Service& service, CommandKind kind, std::span<const RouteField> fromRoute, int status);
 // The same for a command that was made otherwise.
 asio::awaitable<Response> runCommand(Call& call, Service& service, Command command, int status);
+
+// Of what may be asked again after so many milliseconds.
+Fault rateLimited(std::string detail, std::int64_t milliseconds);
 
 // Throws rateLimited.
 void takeFromLimits(const Call& call, Service& service, std::string_view workspace, std::uint64_t entries, bool urgent);

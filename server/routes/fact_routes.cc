@@ -6,9 +6,9 @@
 #include <memory>
 #include <mutex>
 
-#include "ledger/core/encoding.h"
 #include "ledger/core/limits.h"
 #include "ledger/write/answer_json.h"
+#include "server/fault_log.h"
 #include "server/metrics.h"
 #include "server/problem.h"
 #include "server/routes/commands.h"
@@ -29,31 +29,25 @@ Event readFact(std::string_view text, const Call& call) {
   return fact;
 }
 
-asio::awaitable<Response> oneFact(Call& call, Service& service) {
+asio::awaitable<Response> oneFact(Call& call, Service& service, int status) {
   const std::string workspace(call.variable("workspace"));
   const std::string_view text = co_await jsonBody(call.exchange, limits::kJsonBodyBytesMax);
   Event fact = readFact(text, call);
-  const std::string_view key = call.exchange.head().header("idempotency-key");
-  if (!key.empty()) {
-    const auto id = fromUuid(key);
-    if (!id || !isUuidV7(*id)) throw Fault(ErrorCode::invalidValue, "the Idempotency-Key is no UUIDv7", "make one with the time inside");
-    if (fact.id != EntryId{} && fact.id != *id) {
-      throw Fault(ErrorCode::invalidValue, "the body's id is not the Idempotency-Key", "send one of them, or both alike", "/id");
-    }
-    fact.id = *id;
-  }
+  takeIdempotencyKey(fact.id, call.exchange.head());
   takeFromLimits(call, service, workspace, 1, false);
   const std::int64_t started = service.clock.monotonicNanoseconds();
   const auto submit = [&](write::Completion done) { service.ledger.append(workspace, std::move(fact), std::move(done)); };
   const write::Answer answer = co_await recorded(submit);
   service.metrics.recorded("fact", static_cast<double>(service.clock.monotonicNanoseconds() - started) * 1e-9);
-  co_return json(201, write::answerJson(answer, workspace, "durable"));
+  co_return json(status, write::answerJson(answer, workspace, "durable"));
 }
 
 // Facts of one NDJSON body: results come from the ledger in any order and leave in the order of lines.
 class Bulk : public std::enable_shared_from_this<Bulk> {
  public:
-  explicit Bulk(asio::any_io_executor executor, std::string workspace) : executor_(std::move(executor)), workspace_(std::move(workspace)) {}
+  // `service` outlives every completion: the ledger gives its last one before it ends.
+  Bulk(asio::any_io_executor executor, Service& service, std::string workspace, std::string requestId)
+      : executor_(std::move(executor)), service_(service), workspace_(std::move(workspace)), requestId_(std::move(requestId)) {}
 
   // The place of the next line's result.
   std::size_t open() {
@@ -71,10 +65,20 @@ class Bulk : public std::enable_shared_from_this<Bulk> {
     if (waiting != nullptr) asio::post(executor_, [self = shared_from_this()] { self->wake(); });
   }
   write::Completion completion(std::size_t place) {
-    return [self = shared_from_this(), place](const write::Answer* answer, const Fault* fault) {
-      self->settle(place, answer != nullptr ? write::answerJson(*answer, self->workspace_, "durable")
-                                            : "{\"error\":" + write::problemJson(*fault, "") + "}");
+    const std::int64_t started = service_.clock.monotonicNanoseconds();
+    return [self = shared_from_this(), place, started](const write::Answer* answer, const Fault* fault) {
+      if (answer == nullptr) {
+        self->refuse(place, *fault);
+        return;
+      }
+      self->service_.metrics.recorded("fact", static_cast<double>(self->service_.clock.monotonicNanoseconds() - started) * 1e-9);
+      self->settle(place, write::answerJson(*answer, self->workspace_, "durable"));
     };
+  }
+  // A line that was not recorded: its problem, with the request's other lines unharmed.
+  void refuse(std::size_t place, const Fault& fault) {
+    service_.metrics.refused(factsOf(fault.code()).text);
+    settle(place, "{\"error\":" + write::problemJson(service_.faults.forCaller(fault, requestId_), "") + "}");
   }
   // Takes finished results off the front, a line each.
   void collect(std::string& out) {
@@ -112,22 +116,19 @@ class Bulk : public std::enable_shared_from_this<Bulk> {
   }
 
   asio::any_io_executor executor_;
+  Service& service_;
   const std::string workspace_;
+  const std::string requestId_;
   std::mutex mutex_;
   std::deque<std::string> results_;  // empty: outstanding
   std::size_t first_ = 0;            // place of the front
   asio::steady_timer* waiting_ = nullptr;
 };
 
-// A line that is no fact: its problem, with the request's other lines unharmed.
-std::string problemLine(const Fault& fault) {
-  return "{\"error\":" + write::problemJson(fault, "") + "}";
-}
-
 asio::awaitable<Response> manyFacts(Call& call, Service& service) {
   const std::string workspace(call.variable("workspace"));
   const auto executor = co_await asio::this_coro::executor;
-  const auto bulk = std::make_shared<Bulk>(executor, workspace);
+  const auto bulk = std::make_shared<Bulk>(executor, service, workspace, call.exchange.head().requestId);
   std::string held;
   bool streaming = false;
   for (;;) {
@@ -144,10 +145,7 @@ asio::awaitable<Response> manyFacts(Call& call, Service& service) {
     } catch (const Fault& fault) {
       refused = fault;
     }
-    if (refused) {
-      service.metrics.refused(factsOf(refused->code()).text);
-      bulk->settle(place, problemLine(*refused));
-    }
+    if (refused) bulk->refuse(place, *refused);
     bulk->collect(held);
     while (bulk->outstanding() >= kOutstandingMax) {
       co_await bulk->waitForFirst();
@@ -179,9 +177,11 @@ asio::awaitable<Response> manyFacts(Call& call, Service& service) {
 
 asio::awaitable<Response> facts(Call& call, Service& service) {
   checkParameters(call.exchange.head(), {"ack"});
+  // Of many the status is 200 whatever was asked for: each line's receipt tells the level reached.
+  const int status = statusForAck(call.exchange.head(), 201);
   const std::string_view type = call.exchange.mediaType();
   if (type == "application/x-ndjson") co_return co_await manyFacts(call, service);
-  co_return co_await oneFact(call, service);
+  co_return co_await oneFact(call, service, status);
 }
 
 }  // namespace

@@ -7,9 +7,9 @@
 #include "ledger/core/json.h"
 #include "ledger/core/limits.h"
 #include "ledger/redact/fingerprint.h"
-#include "server/problem.h"
 #include "server/auth/strict_json.h"
 #include "server/await.h"
+#include "server/problem.h"
 #include "server/rate_limits.h"
 #include "server/routes/commands.h"
 #include "server/routes/read_support.h"
@@ -57,8 +57,8 @@ asio::awaitable<Response> runQuery(Call& call, Service& service) {
 
 // ---- secrets ----
 
-// SHA-256 of the secret in {"secret": {"value" | "sha256"}}. The body is parsed as a command's, whose reader keeps secrets in memory that is
-// wiped and reads strictly; the command itself is never executed.
+// SHA-256 of the secret in {"secret": {"value" | "sha256"}}. The body is parsed as a command's, whose reader keeps secrets in memory that
+// is wiped and reads strictly; the command itself is never executed.
 crypto::Digest secretDigest(std::string_view body) {
   const std::array<RouteField, 1> fromRoute = {RouteField{Field::leaseId, "lookup"}};
   const Command command = parseCommand(CommandKind::leaseIssue, body, fromRoute);
@@ -73,6 +73,10 @@ crypto::Digest secretDigest(std::string_view body) {
   }
   const FieldValue& secret = command.body.get(Field::secret);
   const std::string_view text = secret.text();
+  if (secret.secretForm == SecretForm::value && text.size() > limits::kSecretBytesMax) {
+    throw Fault(ErrorCode::tooLong, "/secret/value has more than " + std::to_string(limits::kSecretBytesMax) + " bytes",
+                "no secret that long was ever recorded", "/secret/value");
+  }
   if (secret.secretForm == SecretForm::value) return crypto::sha256({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
   const auto bytes = secret.secretForm == SecretForm::sha256 ? fromHex(text) : std::nullopt;
   crypto::Digest digest{};
@@ -126,9 +130,7 @@ asio::awaitable<Response> lookUpSecret(Call& call, Service& service) {
   const WorkspaceNumber workspace = workspaceOf(service, call);
   // Before the body is looked at: guessing costs the same whatever is sent.
   const std::int64_t later = service.limits.takeLookup(call.caller.subject);
-  if (later > 0) {
-    throw Fault(ErrorCode::rateLimited, "30 look-ups a minute are allowed", "ask again in " + std::to_string(later / 1'000 + 1) + " s");
-  }
+  if (later > 0) throw rateLimited("30 look-ups a minute are allowed", later);
   const std::string_view body = co_await jsonBody(call.exchange, limits::kJsonBodyBytesMax);
   crypto::Digest digest = secretDigest(body);
   const std::vector<std::string> fingerprints = redact::fingerprintTexts(*service.ledger.keyRing().workspace(workspace), digest);

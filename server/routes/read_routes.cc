@@ -5,8 +5,8 @@
 
 #include "ledger/core/encoding.h"
 #include "ledger/core/json.h"
-#include "server/problem.h"
 #include "server/await.h"
+#include "server/problem.h"
 #include "server/routes/read_support.h"
 #include "server/stream_hub.h"
 #include "server/view_readers.h"
@@ -55,9 +55,7 @@ asio::awaitable<Response> showRow(Call& call, Service& service, ListKind kind, M
   const std::vector<query::Parameter> asked = {{std::string(filter), id}, {"limit", "1"}};
   const query::Filters filters = query::parseFilters(kind, asked);
   co_await waitForView(service, workspace, parameters.wait);
-  const auto read = [&] {
-    return onlyItem(service.readers.of(workspace)->list(kind, filters, resolverOf(service, workspace)), detail);
-  };
+  const auto read = [&] { return onlyItem(service.readers.of(workspace)->list(kind, filters, resolverOf(service, workspace)), detail); };
   std::string body = co_await onPool(service.blocking, read);
   co_await recordReading(service, call, workspace, std::string(query::listName(kind)), asked, 1);
   co_return json(200, std::move(body));
@@ -147,6 +145,7 @@ asio::awaitable<Response> showProducer(Call& call, Service& service) {
   requireKnown(parameters.filters, {"source"});
   const std::string producer(call.variable("id"));
   const std::string source = parameters.filters.empty() ? "api" : parameters.filters.front().second;
+  if (source.empty()) throw Fault(ErrorCode::invalidValue, "source is empty", "leave it out for facts that came over HTTP", "source");
   if (call.caller.role == Role::producer && producer != call.caller.subjectId && producer != call.caller.subject) {
     throw Fault(ErrorCode::notAllowed, "a producer may read its own position only", "its id is that of the token's subject");
   }
@@ -185,7 +184,7 @@ void writeWorkspace(const WorkspaceFacts& facts, std::string& out) {
   object.text("id", facts.id).number("number", facts.number).text("region", facts.region).text("state", facts.closed ? "closed" : "open");
   object.number("liveLeases", facts.liveLeases);
   if (facts.policyVersion != 0) object.text("policy", facts.policy).number("policyVersion", facts.policyVersion);
-  object.number("entries", facts.head.size());
+  object.number("entries", facts.head.size()).text("root", toHex(facts.head.tree.root()));
   std::string asOf;
   JsonObject at(asOf);
   if (facts.head.size() > 0) {
@@ -241,8 +240,8 @@ asio::awaitable<Response> listWorkspaces(Call& call, Service& service) {
     if (name == "limit") {
       limit = wholeNumber(value, name);
       if (limit == 0 || limit > query::kLimitMax) throw Fault(ErrorCode::invalidValue, "limit must be from 1 to 1000", "", name);
-    } else {
-      const auto [end, error] = std::from_chars(value.data() + (value.empty() ? 0 : 1), value.data() + value.size(), behind);
+    } else if (!value.empty()) {  // as in the other lists, an empty cursor is the first page
+      const auto [end, error] = std::from_chars(value.data() + 1, value.data() + value.size(), behind);
       if (!value.starts_with('n') || error != std::errc() || end != value.data() + value.size()) {
         throw Fault(ErrorCode::badCursor, "the cursor is not one of this list", "take the `next` of the page before", name);
       }
@@ -326,22 +325,24 @@ void addReadRoutes(Router& router, Service& service) {
   for (const ListRoute& route : listRoutes()) {
     std::vector<std::string> parameters = route.filters;
     for (const char* general : {"order", "limit", "after", "wait"}) parameters.emplace_back(general);
-    get(base + std::string(query::listName(route.kind)), Action::readRecord,
+    get(
+        base + std::string(query::listName(route.kind)), Action::readRecord,
         [kind = route.kind](Call& call, Service& with) { return list(call, with, kind); },
         docsOf(route.summary, route.answer, std::move(parameters)));
   }
   get(base + "entries/{seq}", Action::readRecord, showEntry, docsOf("One entry", "Entry", {"wait", "disclose"}));
   get(base + "leases/{lease}", Action::readRecord, showLease,
-      docsOf("One lease with its history and its children", "Lease", {"at", "asOf", "wait"}));
-  get(base + "hosts/{id}", Action::readRecord,
-      [](Call& call, Service& with) {
-        return showRow(call, with, ListKind::hosts, Match::host, "the workspace has no host with this id");
-      },
+      docsOf("One lease with its history and its children", "LeaseHistory", {"at", "asOf", "wait"}));
+  get(
+      base + "hosts/{id}", Action::readRecord,
+      [](Call& call, Service& with) { return showRow(call, with, ListKind::hosts, Match::host, "the workspace has no host with this id"); },
       docsOf("One host", "Host", {"wait"}));
-  get(base + "runs/{id}", Action::readRecord,
+  get(
+      base + "runs/{id}", Action::readRecord,
       [](Call& call, Service& with) { return showRow(call, with, ListKind::runs, Match::run, "the workspace has no run with this id"); },
       docsOf("One run, and what it reached", "Run", {"wait"}));
-  get(base + "principals/{id}", Action::readRecord,
+  get(
+      base + "principals/{id}", Action::readRecord,
       [](Call& call, Service& with) {
         return showRow(call, with, ListKind::principals, Match::actor, "the workspace has no principal with this kind and id");
       },
@@ -352,7 +353,8 @@ void addReadRoutes(Router& router, Service& service) {
              {"source", "wait"}));
   get("/v1/workspaces", Action::listWorkspaces, listWorkspaces,
       docsOf("Workspaces that the token reaches", "WorkspacePage", {"limit", "after"}));
-  get("/v1/workspaces/{workspace}", Action::listWorkspaces, showWorkspace, docsOf("One workspace, as its writer knows it", "Workspace", {}));
+  get("/v1/workspaces/{workspace}", Action::listWorkspaces, showWorkspace,
+      docsOf("One workspace, as its writer knows it", "Workspace", {}));
 }
 
 }  // namespace counterfoil::server

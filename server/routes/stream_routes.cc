@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "server/problem.h"
 #include "server/await.h"
 #include "server/metrics.h"
+#include "server/problem.h"
 #include "server/routes/read_support.h"
 #include "server/stream_hub.h"
 
@@ -27,9 +27,7 @@ struct Listener {
   std::vector<std::string> kinds;  // sorted; empty: all
   Timestamp began;                 // wall time
 
-  bool wants(const StreamEntry& entry) const {
-    return kinds.empty() || std::binary_search(kinds.begin(), kinds.end(), entry.kind);
-  }
+  bool wants(const StreamEntry& entry) const { return kinds.empty() || std::binary_search(kinds.begin(), kinds.end(), entry.kind); }
 };
 
 void appendEvent(const StreamEntry& entry, std::string& out) {
@@ -100,12 +98,14 @@ asio::awaitable<void> follow(const Streams& streams, Call& call, Listener& liste
 
 std::uint64_t firstSeq(const Streams& streams, const RequestHead& head, WorkspaceNumber workspace,
                        const std::vector<query::Parameter>& parameters) {
-  const std::string_view last = head.header("last-event-id");
-  if (!last.empty()) return wholeNumber(last, "Last-Event-ID") + 1;
+  std::optional<std::uint64_t> after;
   for (const auto& [name, value] : parameters) {
-    if (name == "after") return wholeNumber(value, name) + 1;
+    if (name == "after") after = wholeNumber(value, name);
   }
-  return streams.service.views.status(workspace).size;
+  // The header wins: a browser that comes back sends it to the URL it began with.
+  const std::string_view last = head.header("last-event-id");
+  if (!last.empty()) after = wholeNumber(last, "Last-Event-ID");
+  return after ? *after + 1 : streams.service.views.status(workspace).size;
 }
 
 // `fixed`: the kinds of this route, which its caller cannot change.
@@ -161,8 +161,7 @@ RouteDocs docsOf(const char* summary, std::vector<std::string> parameters) {
 void addStreamRoutes(Router& router, Service& service, const StreamOptions& options, std::shared_ptr<StreamCache> cache) {
   if (cache == nullptr) cache = std::make_shared<StreamCache>(service.readers);
   const auto streams = std::make_shared<const Streams>(Streams{service, options, std::move(cache)});
-  router.add({"GET", "/v1/workspaces/{workspace}/stream", Action::readRecord,
-              [streams](Call& call) { return stream(call, *streams, {}); },
+  router.add({"GET", "/v1/workspaces/{workspace}/stream", Action::readRecord, [streams](Call& call) { return stream(call, *streams, {}); },
               docsOf("Entries as they are recorded, as server-sent events; resumes after Last-Event-ID", {"kind", "after", "wait"})});
   router.add({"GET", "/v1/workspaces/{workspace}/revocations/stream", Action::readRecord,
               [streams](Call& call) {

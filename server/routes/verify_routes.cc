@@ -9,7 +9,7 @@ namespace counterfoil::server {
 void addVerifyRoutes(Router& router, Service& service) {
   RouteDocs docs;
   docs.summary = "Whether the workspace's chain is whole: a background job; ask again until its state is done";
-  docs.answer = "Item";
+  docs.answer = "Verification";
   router.add({"GET", "/v1/workspaces/{workspace}/verify", Action::readProofs,
               [&service](Call& call) -> asio::awaitable<Response> {
                 requireKnown(call.exchange.head().query, {});

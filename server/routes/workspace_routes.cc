@@ -40,6 +40,8 @@ asio::awaitable<Response> setPolicy(Call& call, Service& service) {
     throw Fault(ErrorCode::unsupportedMediaType, "a policy is text/toml", "set Content-Type: text/toml");
   }
   const std::string_view document = co_await call.exchange.body(limits::kPolicyBytesMax);
+  // A forgotten file must not become the policy that denies everything; who means that sends a deny rule or a comment.
+  if (document.empty()) throw Fault(ErrorCode::invalidValue, "the policy is empty", "send the TOML document as the body");
   static_cast<void>(Policy::parse(document));  // names line and key
   Command command = Command::make(CommandKind::policySet);
   command.body.setText(command.arena, Field::document, document);
@@ -71,6 +73,7 @@ RouteDocs docsOf(const char* summary, const char* body, const char* answer, std:
   docs.body = body;
   docs.answer = answer;
   docs.statuses = std::move(statuses);
+  if (docs.answer == "Answer") docs.parameters = {"ack"};
   return docs;
 }
 
@@ -81,13 +84,13 @@ void addWorkspaceRoutes(Router& router, Service& service) {
               [&service](Call& call) -> asio::awaitable<Response> {
                 co_return co_await runCommand(call, service, CommandKind::workspaceCreate, {}, 201);
               },
-              docsOf("Create a workspace", "WorkspaceCreate", "Answer", {201})});
+              docsOf("Create a workspace", "WorkspaceCreate", "Answer", {201, 202})});
   router.add({"POST", "/v1/workspaces/{workspace}/close", Action::manageWorkspaces,
               [&service](Call& call) -> asio::awaitable<Response> {
                 co_return co_await runCommand(call, service, CommandKind::workspaceClose, {}, 200);
               },
-              docsOf("Close a workspace: nothing more is granted or recorded in it", "WorkspaceClose", "Answer", {200})});
-  RouteDocs set = docsOf("Make a document the workspace's policy: a new version, recorded", "Policy", "Answer", {200});
+              docsOf("Close a workspace: nothing more is granted or recorded in it", "WorkspaceClose", "Answer", {200, 202})});
+  RouteDocs set = docsOf("Make a document the workspace's policy: a new version, recorded", "Policy", "Answer", {200, 202});
   set.mediaType = "text/toml";
   router.add({"PUT", "/v1/workspaces/{workspace}/policy", Action::managePolicy,
               [&service](Call& call) -> asio::awaitable<Response> { co_return co_await setPolicy(call, service); }, std::move(set)});

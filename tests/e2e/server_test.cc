@@ -119,6 +119,34 @@ TEST_F(Server, BadInputGetsTheErrorOfTheTable) {
   EXPECT_EQ(owner.get("/v1/workspaces").status, 200) << "the connection and the server are as they were";
 }
 
+// Each of these was once taken for something that its sender cannot have meant.
+TEST_F(Server, WhatIsMeantOtherwiseIsNotGuessed) {
+  RunningServer server(ledger_);
+  HttpClient owner = server.client("owner");
+  const auto expect = [](const HttpAnswer& answer, int status, const char* code) {
+    EXPECT_EQ(answer.status, status) << answer;
+    EXPECT_EQ(answer.at({"code"}), code) << answer;
+  };
+  setPolicy(owner, "w1");
+  expect(owner.ask("PUT", "/v1/workspaces/w1/policy", "", "text/toml"), 400, "invalid_value");
+  EXPECT_EQ(owner.get("/v1/workspaces/w1/policy").at({"document"}), kPolicy) << "a forgotten body must not deny everything";
+  const std::string facts = "/v1/workspaces/w1/facts";
+  Ids ids(31);
+  expect(owner.post(facts + "?ack=soon", plainFact(ids.next())), 400, "invalid_value");
+  const HttpAnswer published = owner.post(facts + "?ack=published", plainFact(ids.next()));
+  EXPECT_EQ(published.status, 202) << published;
+  EXPECT_EQ(published.at({"receipt", "ack"}), "durable");
+  EXPECT_EQ(owner.post(facts + "?ack=durable", plainFact(ids.next())).status, 201);
+  expect(owner.ask("POST", facts, R"({"kind":"run.started","run":"r"})", "application/json", "Idempotency-Key: \r\n"), 400,
+         "invalid_value");
+  const std::string secret = std::string(8'193, 'k');
+  expect(owner.post("/v1/workspaces/w1/secrets/lookup", R"({"secret":{"value":")" + secret + R"("}})"), 422, "too_long");
+  EXPECT_EQ(owner.post("/v1/workspaces/w1/secrets/lookup", R"({"secret":{"value":")" + secret.substr(1) + R"("}})").status, 200);
+  expect(owner.get("/v1/workspaces/w1/producers/p?source="), 400, "invalid_value");
+  expect(owner.ask("GET", "/v1/workspaces/w1/stream?after=x", {}, {}, "Last-Event-ID: 1\r\n"), 400, "invalid_value");
+  EXPECT_EQ(owner.get("/v1/workspaces?after=").status, 200) << "an empty cursor is the first page, here as in every list";
+}
+
 // Every operation of the document is a route that wants a token, and what it refers to is there.
 TEST_F(Server, TheDocumentNamesRoutesThatAreThere) {
   RunningServer server(ledger_);
