@@ -5,8 +5,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+
+#include "ledger/core/outcome.h"
 
 namespace counterfoil::cmd {
 namespace {
@@ -16,6 +19,12 @@ constexpr int kFirstPassed = 3;
 long numberIn(const char* variable) {
   const char* text = std::getenv(variable);
   return text == nullptr ? 0 : std::strtol(text, nullptr, 10);
+}
+
+int optionOf(int descriptor, int option) {
+  int value = 0;
+  socklen_t size = sizeof(value);
+  return ::getsockopt(descriptor, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
 }
 
 }  // namespace
@@ -36,6 +45,12 @@ void notifyServiceManager(const std::string& state) {
   ::close(descriptor);
 }
 
+void notifyReloading() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  // The time tells this reload's READY=1 from one of before (systemd 253 and later).
+  notifyServiceManager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(now).count()));
+}
+
 std::optional<std::chrono::microseconds> watchdogInterval() {
   const long microseconds = numberIn("WATCHDOG_USEC");
   const long watched = numberIn("WATCHDOG_PID");
@@ -46,9 +61,14 @@ std::optional<std::chrono::microseconds> watchdogInterval() {
 int passedSocket() {
   const bool ours = numberIn("LISTEN_PID") == static_cast<long>(::getpid());
   const long count = numberIn("LISTEN_FDS");
-  ::unsetenv("LISTEN_PID");
-  ::unsetenv("LISTEN_FDS");
+  for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);
   if (!ours || count < 1) return -1;
+  if (count > 1) throw Fault(ErrorCode::usage, "more than one socket was passed", "pass the API's alone; admin_listen is bound here");
+  const int domain = optionOf(kFirstPassed, SO_DOMAIN);
+  // accept() on anything else would fail for ever, and nobody would be told.
+  if (optionOf(kFirstPassed, SO_ACCEPTCONN) != 1 || (domain != AF_INET && domain != AF_INET6)) {
+    throw Fault(ErrorCode::usage, "the socket that was passed does not listen on a TCP port", "see ops/systemd/counterfoil.socket");
+  }
   ::fcntl(kFirstPassed, F_SETFD, FD_CLOEXEC);
   return kFirstPassed;
 }

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "server/auth/access_recorder.h"
+#include "server/fault_log.h"
 #include "server/http/head.h"
 #include "server/metrics.h"
 #include "server/problem.h"
@@ -66,7 +67,7 @@ asio::awaitable<Response> Api::dispatch(Exchange& exchange) {
   if (fault) {
     service_.metrics.refused(factsOf(fault->code()).text);
     const std::string parameter = fault->field();
-    response = problem(*fault, exchange.head().requestId);
+    response = problem(service_.faults.forCaller(*fault, exchange.head().requestId), exchange.head().requestId);
     if (fault->code() == ErrorCode::methodNotAllowed) response.headers.emplace_back("Allow", parameter);
   }
   const double seconds = static_cast<double>(service_.clock.monotonicNanoseconds() - started) * 1e-9;

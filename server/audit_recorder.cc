@@ -16,6 +16,8 @@ namespace {
 constexpr std::int64_t kMinute = 60 * kNanosecondsPerSecond;
 // A reader with ever new filters gets an entry for each beyond this; nothing is lost, only less is folded.
 constexpr std::size_t kRememberedMax = 20'000;
+// Of their filters, which may be as long as a URL or a query's SQL: somebody who asks something new each time must not fill the memory.
+constexpr std::size_t kRememberedBytesMax = 16 * 1024 * 1024;
 
 bool isIdCharacter(char character) {
   return (character >= '0' && character <= '9') || (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
@@ -93,11 +95,21 @@ struct AuditRecorder::State {
   write::Ledger& ledger;
   const Clock& clock;
   mutable std::mutex mutex;
-  std::unordered_map<std::string, Fold> folds;  // by reader, workspace and filter
+  using Folds = std::unordered_map<std::string, Fold>;
+  Folds folds;            // by reader, workspace and filter
+  std::size_t bytes = 0;  // of their keys and filters
 
+  static std::size_t bytesOf(const std::string& key, const Fold& fold) { return key.size() + fold.filter.size(); }
+  // Expects the mutex to be held.
+  std::pair<std::string, Fold> take(Folds::iterator place) {
+    auto taken = folds.extract(place);
+    bytes -= bytesOf(taken.key(), taken.mapped());
+    return {std::move(taken.key()), std::move(taken.mapped())};
+  }
   void putBack(const std::string& key, const Fold& taken) {
     const std::lock_guard lock(mutex);
     const auto [place, fresh] = folds.try_emplace(key, taken);
+    if (fresh) bytes += bytesOf(key, taken);
     if (!fresh) place->second.add(taken.count, taken.rows, taken.first, taken.last);
     // Nothing may be counted on an entry that is not there.
     place->second.recordedAt = clock.monotonicNanoseconds() - kMinute;
@@ -129,7 +141,7 @@ asio::awaitable<void> AuditRecorder::queried(const Caller& caller, Reading readi
       }
       // This entry tells of those as well; until it is durable the next reader writes one of its own.
       if (known->second.count > 0) fold.add(known->second.count, known->second.rows, known->second.first, known->second.last);
-      state->folds.erase(known);
+      state->take(known);
     }
   }
   const std::uint64_t before = fold.count - 1;
@@ -151,11 +163,13 @@ asio::awaitable<void> AuditRecorder::queried(const Caller& caller, Reading readi
   }
   if (!durable) co_return;
   const std::lock_guard lock(state->mutex);
-  if (state->folds.size() >= kRememberedMax) co_return;
+  const std::size_t size = State::bytesOf(key, fold);
+  if (state->folds.size() >= kRememberedMax || state->bytes + size > kRememberedBytesMax) co_return;
   fold.count = 0;
   fold.rows = 0;
   fold.recordedAt = state->clock.monotonicNanoseconds();
-  state->folds.try_emplace(std::move(key), std::move(fold));
+  const auto [place, fresh] = state->folds.try_emplace(std::move(key), std::move(fold));
+  if (fresh) state->bytes += size;
 }
 
 asio::awaitable<void> AuditRecorder::resolved(const Caller& caller, WorkspaceNumber workspace, std::string_view pseudonym,
@@ -179,16 +193,12 @@ void AuditRecorder::flush(bool all) {
   {
     const std::lock_guard lock(state_->mutex);
     const std::int64_t now = state_->clock.monotonicNanoseconds();
-    for (auto fold = state_->folds.begin(); fold != state_->folds.end();) {
+    for (auto next = state_->folds.begin(); next != state_->folds.end();) {
+      const auto fold = next++;
       const bool over = now - fold->second.recordedAt >= kMinute;
-      if (over && fold->second.count == 0) {
-        fold = state_->folds.erase(fold);
-      } else if ((over || all) && fold->second.count > 0) {
-        due.emplace_back(fold->first, std::move(fold->second));
-        fold = state_->folds.erase(fold);
-      } else {
-        ++fold;
-      }
+      const bool counted = fold->second.count > 0;
+      if (over && !counted) state_->take(fold);
+      if ((over || all) && counted) due.push_back(state_->take(fold));
     }
   }
   for (auto& [key, fold] : due) {

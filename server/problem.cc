@@ -15,7 +15,7 @@ Response problem(const Fault& fault, std::string_view requestId) {
       break;
     case 429:
     case 503:
-      response.headers.emplace_back("Retry-After", "1");
+      response.headers.emplace_back("Retry-After", std::to_string(fault.askAgainSeconds()));
       break;
     default:
       break;

@@ -1,5 +1,7 @@
 #include "server/server.h"
 
+#include <spdlog/spdlog.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -40,6 +42,8 @@ struct Server::State {
     context.newRequestId = newRequestId;
     context.dispatch = [this](Exchange& exchange) { return api.dispatch(exchange); };
     context.refuse = [this](const Fault& fault, const std::string& id) { return api.refuse(fault, id); };
+    context.warn = [](const std::string& what) { spdlog::warn("{}", what); };
+    adminContext.warn = context.warn;
     adminContext.limits = options.limits;
     adminContext.newRequestId = newRequestId;
     adminContext.dispatch = [this](Exchange& exchange) { return admin.dispatch(exchange); };

@@ -16,6 +16,7 @@ namespace counterfoil::server {
 
 class AccessRecorder;  // auth/access_recorder.h: access.* entries
 class AuditRecorder;   // audit_recorder.h: audit.* entries
+class FaultLog;        // fault_log.h
 class Metrics;         // metrics.h
 class RateLimits;      // rate_limits.h
 class StreamHub;       // stream_hub.h: who waits for new entries of a workspace
@@ -34,6 +35,7 @@ struct Service {
   AuditRecorder& audit;
   RateLimits& limits;
   Metrics& metrics;
+  FaultLog& faults;
   VerifyJobs& verifyJobs;
   const Clock& clock;
   crypto::RandomSource& random;

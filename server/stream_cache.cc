@@ -123,6 +123,8 @@ StreamPage StreamCache::read(WorkspaceNumber workspace, std::uint64_t from, std:
   {
     const std::lock_guard lock(state_->mutex);
     line = state_->lineOf(workspace);
+    // Somebody may have read them between cached() and now.
+    if (auto page = state_->take(*line, from)) return std::move(*page);
     newest = line->entries.empty() || from > line->entries.back()->seq;
   }
   // Those who come while the newest entries are read find them when it is their turn; a listener far behind reads for itself.

@@ -67,7 +67,7 @@ struct StreamHub::State : std::enable_shared_from_this<StreamHub::State> {
     std::vector<std::pair<WorkspaceNumber, std::uint64_t>> sizes;
     for (const WorkspaceNumber workspace : wanted) sizes.emplace_back(workspace, views.status(workspace).size);
     const std::lock_guard lock(mutex);
-    ++quiet;
+    quiet = std::min(quiet + 1, kQuietLooks);
     for (const auto& [workspace, size] : sizes) release(workspace, size);
     arm();
   }

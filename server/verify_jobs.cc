@@ -1,11 +1,14 @@
 #include "server/verify_jobs.h"
 
+#include <spdlog/spdlog.h>
+
 #include <boost/asio/post.hpp>
 
 #include "ledger/core/encoding.h"
 #include "ledger/core/json.h"
 #include "ledger/core/verify.h"
 #include "ledger/keys/record_cipher.h"
+#include "server/fault_log.h"
 
 namespace counterfoil::server {
 namespace {
@@ -76,10 +79,14 @@ void VerifyJobs::run(WorkspaceNumber workspace, Job& job) const {
     object.number("problemCount", report.problemCount).raw("problems", problemsJson(report));
     object.text("assurance", "tamper-detecting, not anchored");
   } catch (const Fault& fault) {
-    object.text("state", "failed").boolean("ok", false).text("code", factsOf(fault.code()).text).text("detail", fault.detail());
+    // One line a job: at most one a minute for each workspace.
+    spdlog::error("verifying a workspace failed: {}", fault.what());
+    const std::string detail = FaultLog::withoutPlaces(fault).detail();
+    object.text("state", "failed").boolean("ok", false).text("code", factsOf(fault.code()).text).text("detail", detail);
   }
   const std::lock_guard lock(job.mutex);
   job.finishedAt = clock_.wall();
+  job.finishedMonotonic = clock_.monotonicNanoseconds();
   object.time("startedAt", job.startedAt).time("finishedAt", job.finishedAt);
   object.end();
   job.result = std::move(result);
@@ -94,7 +101,7 @@ std::string VerifyJobs::look(WorkspaceNumber workspace) {
     bool stale = latest == nullptr;
     if (!stale) {
       const std::lock_guard inner(latest->mutex);
-      stale = !latest->running && clock_.wall().nanoseconds - latest->finishedAt.nanoseconds > kFreshForNanoseconds;
+      stale = !latest->running && clock_.monotonicNanoseconds() - latest->finishedMonotonic > kFreshForNanoseconds;
     }
     if (stale) {
       latest = std::make_shared<Job>();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/thread_pool.hpp>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,7 +20,7 @@ class VerifyJobs {
   VerifyJobs(log::EventLog& eventLog, keys::KeyRing& ring, const Clock& clock, boost::asio::thread_pool& pool)
       : log_(eventLog), ring_(ring), clock_(clock), pool_(pool) {}
   // How the latest job stands, as JSON: {"state":"running"|"done"|"failed","entries","root"?,"ok"?,"notChecked"?,"problems"?,...}. Starts
-  // one if none ran in the last minute.
+  // one if none ran in the last minute. Why one failed is in the log; the answer has the code and no places of the server.
   std::string look(WorkspaceNumber workspace);
 
  private:
@@ -29,7 +30,8 @@ class VerifyJobs {
     std::uint64_t entries = 0;
     Timestamp startedAt;
     Timestamp finishedAt;
-    std::string result;  // members of the answer, when it is done
+    std::int64_t finishedMonotonic = 0;  // nanoseconds; how old the result is, whatever the wall clock was set to
+    std::string result;                  // members of the answer, when it is done
   };
   void run(WorkspaceNumber workspace, Job& job) const;
 

@@ -10,11 +10,13 @@ namespace {
 
 constexpr std::size_t kNamesMax = 8'192;
 
+Fault noViewYet() {
+  return Fault(ErrorCode::notReady, "there is no view of this workspace yet",
+               "it is made when views catch up with the log: run `counterfoil rebuild`");
+}
+
 Database openView(const std::filesystem::path& path) {
-  if (!identityOf(path)) {
-    throw Fault(ErrorCode::notReady, "there is no view of this workspace yet",
-                "it is made when views catch up with the log: run `counterfoil rebuild`");
-  }
+  if (!identityOf(path)) throw noViewYet();
   return Database::openReadOnly(path);
 }
 
@@ -44,10 +46,20 @@ void ViewConnection::begin() {
                   "run `counterfoil rebuild`; views are made from the log and hold nothing of their own");
     }
     size_ = position->number(2);
+  } catch (const Fault&) {
+    end();
+    if (isBeingMade()) throw noViewYet();
+    throw;
   } catch (...) {
     end();
     throw;
   }
+}
+
+// The file of a new view is there before its tables are.
+bool ViewConnection::isBeingMade() {
+  LentStatement tables = statement("SELECT count(*) FROM sqlite_schema");
+  return tables->step() && tables->number(0) == 0;
 }
 
 void ViewConnection::openWords() {

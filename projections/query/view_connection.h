@@ -66,6 +66,8 @@ class ViewConnection {
   crypto::Digest digest();
   // `sql` must be one of ours; equal texts share prepared statements.
   LentStatement statement(const std::string& sql);
+  // Its tables are not there yet.
+  bool isBeingMade();
   // Texts of all statements used so far, for tests of their plans.
   std::vector<std::string> preparedSql() const;
   // Makes temp.entry_word (term, ...): a row for each place in the text index where a word stands. It goes with end().

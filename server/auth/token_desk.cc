@@ -8,6 +8,7 @@
 #include "ledger/core/encoding.h"
 #include "ledger/core/json.h"
 #include "ledger/core/outcome.h"
+#include "ledger/crypto/wiping.h"
 #include "server/auth/strict_json.h"
 #include "server/auth/strict_jwt.h"
 
@@ -16,6 +17,8 @@ namespace {
 
 // What `list` can tell of; older ones are forgotten, not ended.
 constexpr std::size_t kListedMax = 10'000;
+// Of a mint's answer beside the token, at most: names are short, and every character may be escaped.
+constexpr std::size_t kMintedBytes = 16 * 1024;
 
 // The members of a request by name; those nobody asked for are refused.
 class Request {
@@ -138,7 +141,11 @@ TokenClaims TokenDesk::State::claimsOf(const StrictJson& json, std::string_view 
 
 std::string TokenDesk::State::mint(const StrictJson& json, std::string_view by) {
   const TokenClaims claims = claimsOf(json, by);
-  const std::string token = parts.keys.sign(claims);
+  std::string token = parts.keys.sign(claims);
+  const struct Wiped {
+    std::string& text;
+    ~Wiped() { crypto::wipe(text.data(), text.size()); }
+  } wiped{token};
   const std::optional<ReadToken> read = readToken(token);
   if (!read) throw Fault(ErrorCode::tooLong, "the token would be longer than a token can be");
   parts.access.issued(claims, by);
@@ -146,6 +153,7 @@ std::string TokenDesk::State::mint(const StrictJson& json, std::string_view by) 
   remember(
       {claims.tokenId, claims.subject, claims.role, claims.workspace, read->keyId, {claims.issuedAt * kNanosecondsPerSecond}, expiresAt});
   std::string out;
+  out.reserve(token.size() + kMintedBytes);  // text that grows leaves a copy behind
   JsonObject object(out);
   object.text("token", token)
       .text("tokenId", claims.tokenId)

@@ -1,6 +1,7 @@
 #include "server/auth/token_keys.h"
 
 #include <cjose/cjose.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <array>
@@ -15,6 +16,7 @@
 #include "ledger/core/json.h"
 #include "ledger/core/outcome.h"
 #include "ledger/crypto/digest.h"
+#include "ledger/crypto/wiping.h"
 #include "ledger/keys/key_file.h"
 #include "server/auth/strict_json.h"
 #include "server/auth/token_key_file.h"
@@ -25,6 +27,30 @@ namespace {
 constexpr std::size_t kKeysKept = 2;
 constexpr std::string_view kFilePrefix = "token-";
 constexpr std::string_view kFileSuffix = ".pem";
+
+// The library copies the tokens it signs and verifies, and frees the copies as they are.
+void wipeAndFree(void* block) {
+  if (block != nullptr) crypto::wipe(block, ::malloc_usable_size(block));
+  std::free(block);
+}
+
+void* moveAndWipe(void* block, std::size_t size) {
+  if (block == nullptr) return std::malloc(size);
+  void* const moved = std::malloc(size);
+  if (moved == nullptr) return nullptr;
+  std::memcpy(moved, block, std::min(size, ::malloc_usable_size(block)));
+  wipeAndFree(block);
+  return moved;
+}
+
+// Before the library's first block, and for all of this process: it has one set of functions.
+void makeLibraryWipe() {
+  static const bool done = [] {
+    cjose_set_alloc_funcs(std::malloc, moveAndWipe, wipeAndFree);
+    return true;
+  }();
+  static_cast<void>(done);
+}
 
 struct ReleaseKey {
   void operator()(cjose_jwk_t* key) const { cjose_jwk_release(key); }
@@ -203,6 +229,7 @@ struct TokenKeys::State {
 
 TokenKeys::TokenKeys(std::filesystem::path folder, crypto::RandomSource& random)
     : state_(std::make_unique<State>(std::move(folder), random)) {
+  makeLibraryWipe();
   const keys::KeyFolder files = keys::KeyFolder::make(state_->folder);
   files.lock();
   files.shredUnfinished();

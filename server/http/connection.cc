@@ -103,7 +103,9 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
 
   asio::awaitable<void> serve() {
     within(context_.limits.handshake);
+    waiting_ = true;  // whoever stops half-way in its handshake does not hold up the server's end
     co_await greet(stream_, peerCertificate_);
+    waiting_ = false;
     done();
     for (;;) {
       const bool more = co_await serveOne();
@@ -198,8 +200,11 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
  private:
   asio::ip::tcp::socket& socket() { return lowestLayer(stream_); }
   // ---- Deadlines::Entry ----
+  // Again until done(): what was finished when the time was up and had not gone on yet is not cancelled, and what follows it would have no
+  // limit (the next piece of a long answer, the look after a TLS farewell).
   void expire() override {
     timedOut_ = true;
+    at = std::chrono::steady_clock::now();
     error_code ignored;
     socket().cancel(ignored);
   }
@@ -536,7 +541,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
   std::size_t rateUnits_ = 0;  // of bodyBytes_ that bought time
   std::chrono::steady_clock::time_point bodyDeadline_;
   bool timedOut_ = false;
-  bool waiting_ = false;  // for a request's first byte
+  bool waiting_ = false;  // for a request's first byte, or the end of the handshake
   bool last_ = false;     // this request is the connection's last
   bool streaming_ = false;
   bool lining_ = false;

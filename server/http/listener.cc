@@ -1,5 +1,8 @@
 #include "server/http/listener.h"
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -9,6 +12,8 @@
 #include <charconv>
 #include <condition_variable>
 #include <list>
+
+#include "ledger/core/current_thread.h"
 
 namespace counterfoil::server {
 
@@ -23,7 +28,10 @@ EventLoops::EventLoops(std::size_t threads) {
     work_.push_back(asio::make_work_guard(loops_.back()->context));
   }
   for (auto& loop : loops_) {
-    threads_.emplace_back([&loop] { loop->context.run(); });
+    threads_.emplace_back([&loop] {
+      nameCurrentThread("event-loop");
+      loop->context.run();
+    });
   }
 }
 
@@ -64,13 +72,33 @@ std::uint16_t portOf(const std::string& address, std::string& host) {
   return port;
 }
 
+// Descriptors that connections leave to the ledger: its log, its keys, three for each open view. Without them a crowd that only connects
+// would shut the views of everybody.
+constexpr std::size_t kDescriptorsKept = 8'192;
+
+// As many connections as asked for, or as the limit of descriptors leaves room for (at least half of it).
+std::size_t boundedConnections(std::size_t wanted) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return wanted;
+  const auto all = static_cast<std::size_t>(limit.rlim_cur);
+  return std::min(wanted, all - std::min(all / 2, kDescriptorsKept));
+}
+
+// A crowd at the door is told once a minute, not once a connection.
+constexpr std::chrono::minutes kTellAgain{1};
+
 }  // namespace
 
 // ---- Listener ----
 
 struct Listener::State : std::enable_shared_from_this<Listener::State> {
   State(EventLoops& allLoops, ConnectionContext& shared, std::size_t most)
-      : loops(allLoops), context(shared), acceptor(allLoops.first()), resume(allLoops.first()), connectionsMax(most) {}
+      : loops(allLoops),
+        context(shared),
+        acceptor(allLoops.first()),
+        resume(allLoops.first()),
+        connectionsMax(boundedConnections(most)),
+        connectionsWanted(most) {}
 
   struct Known {
     asio::io_context* loop;
@@ -98,6 +126,13 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
     while (acceptor.is_open()) {
       if (open >= connectionsMax) {
         full = true;
+        // Only now: whoever ended before it read `full` as false, and wakes nobody.
+        if (open < connectionsMax) {
+          full = false;
+          continue;
+        }
+        tell("connections_full: all " + std::to_string(connectionsMax) + " connections are in use, more wait until some end" +
+             (connectionsMax < connectionsWanted ? "; fewer than connections_max, for the limit of descriptors (LimitNOFILE)" : ""));
         resume.expires_at(std::chrono::steady_clock::time_point::max());
         error_code ignored;
         co_await resume.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
@@ -110,7 +145,10 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
       co_await acceptor.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
       if (error) {
         if (!acceptor.is_open()) co_return;
-        // Out of descriptors, most likely: what waits in the backlog goes on waiting while others end.
+        // What waits in the backlog goes on waiting while others end.
+        if (error == asio::error::no_descriptors || error == std::errc::too_many_files_open_in_system) {
+          tell("descriptors_exhausted: no descriptor is left for another connection (LimitNOFILE)");
+        }
         resume.expires_after(std::chrono::milliseconds(100));
         error_code ignored;
         co_await resume.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
@@ -118,6 +156,13 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
       }
       spawn(std::move(socket), loop);
     }
+  }
+
+  void tell(const std::string& what) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!context.warn || now < tellAgain) return;
+    tellAgain = now + kTellAgain;
+    context.warn(what);
   }
 
   void spawn(tcp::socket socket, EventLoops::Loop& loop) {
@@ -174,6 +219,8 @@ struct Listener::State : std::enable_shared_from_this<Listener::State> {
   tcp::acceptor acceptor;
   asio::steady_timer resume;
   const std::size_t connectionsMax;
+  const std::size_t connectionsWanted;
+  std::chrono::steady_clock::time_point tellAgain{};  // of accept()
   std::atomic<std::size_t> open{0};
   std::atomic<bool> full{false};
   mutable std::mutex mutex;  // of what follows

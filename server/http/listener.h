@@ -43,7 +43,9 @@ class EventLoops {
 
 class Listener {
  public:
-  // Binds at once. Throws Fault(usage | dataInUse): not an address, or one in use. "127.0.0.1:0" takes a free port.
+  // Binds at once. Throws Fault(usage | dataInUse): not an address, or one in use. "127.0.0.1:0" takes a free port. At most
+  // `connectionsMax` connections are open at once, fewer if the limit of descriptors is low: half of it, up to 8,192, stays for the
+  // ledger's files. More wait in the kernel, and ConnectionContext::warn is told.
   Listener(EventLoops& loops, ConnectionContext& context, const std::string& address, std::size_t connectionsMax);
   // A socket that listens already (systemd).
   Listener(EventLoops& loops, ConnectionContext& context, int descriptor, std::size_t connectionsMax);

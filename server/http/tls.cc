@@ -26,9 +26,21 @@ struct Freed {
 template <class T>
 using Owned = std::unique_ptr<T, Freed>;
 
-[[noreturn]] void tlsFault(ErrorCode code, const std::string& file, const char* what) {
+[[noreturn]] void tlsFault(ErrorCode code, const std::string& file, const char* what,
+                           const char* hint = "give a PEM file that openssl x509 or openssl pkey reads") {
   ERR_clear_error();
-  throw Fault(code, file + ": " + what, "give a PEM file that openssl x509 or openssl pkey reads");
+  throw Fault(code, file + ": " + what, hint);
+}
+
+void checkReadable(const std::string& file, const char* what) {
+  if (::access(file.c_str(), R_OK) != 0) tlsFault(ErrorCode::keyMissing, file, what, "check its path and permissions");
+}
+
+void checkKeyFile(const std::string& file) {
+  checkReadable(file, "the key cannot be read");
+  struct stat facts {};
+  if (::stat(file.c_str(), &facts) != 0) tlsFault(ErrorCode::keyMissing, file, "the key cannot be read");
+  if ((facts.st_mode & S_IRWXO) != 0) tlsFault(ErrorCode::keyPermissions, file, "everybody may read the key", "chmod o= for it");
 }
 
 }  // namespace
@@ -41,19 +53,24 @@ std::shared_ptr<asio::ssl::context> makeTls(const std::string& certificateFile, 
   // Plain text is wiped from OpenSSL's own buffers; early data could be replayed, and is off by default.
   SSL_CTX_set_options(handle, SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_mode(handle, SSL_MODE_RELEASE_BUFFERS);
-  if (::access(certificateFile.c_str(), R_OK) != 0) tlsFault(ErrorCode::keyMissing, certificateFile, "the certificate cannot be read");
-  struct stat facts {};
-  if (::stat(keyFile.c_str(), &facts) != 0) tlsFault(ErrorCode::keyMissing, keyFile, "the key cannot be read");
-  if ((facts.st_mode & S_IRWXO) != 0) tlsFault(ErrorCode::keyPermissions, keyFile, "everybody may read the key; chmod 600");
+  // Without this OpenSSL asks the terminal for a passphrase, and a server waits for an answer for ever.
+  const auto noPassphrase = [](std::size_t, asio::ssl::context::password_purpose) { return std::string(); };
+  context->set_password_callback(noPassphrase);
+  checkReadable(certificateFile, "the certificate cannot be read");
+  checkKeyFile(keyFile);
   error_code error;
   context->use_certificate_chain_file(certificateFile, error);
   if (error) tlsFault(ErrorCode::keyDamaged, certificateFile, "this is no PEM certificate");
+  if (X509_cmp_current_time(X509_get0_notAfter(SSL_CTX_get0_certificate(handle))) < 0) {
+    tlsFault(ErrorCode::keyDamaged, certificateFile, "the certificate has expired", "renew it: no client would believe it");
+  }
   context->use_private_key_file(keyFile, asio::ssl::context::pem, error);
-  if (error) tlsFault(ErrorCode::keyDamaged, keyFile, "this is no PEM key, or not the certificate's");
+  if (error) tlsFault(ErrorCode::keyDamaged, keyFile, "this is no PEM key without a passphrase, or not the certificate's");
   if (SSL_CTX_check_private_key(handle) != 1) tlsFault(ErrorCode::keyDamaged, keyFile, "the key is not the certificate's");
   if (!clientAuthorities.empty()) {
+    checkReadable(clientAuthorities, "the client authorities cannot be read");
     context->load_verify_file(clientAuthorities, error);
-    if (error) tlsFault(ErrorCode::keyMissing, clientAuthorities, "these are no PEM certificates");
+    if (error) tlsFault(ErrorCode::keyDamaged, clientAuthorities, "these are no PEM certificates");
     // Asked for, not demanded: people come with tokens alone, producers with a certificate that their token is bound to.
     context->set_verify_mode(asio::ssl::verify_peer);
     SSL_CTX_set_session_id_context(handle, reinterpret_cast<const unsigned char*>("counterfoil"), 11);

@@ -15,7 +15,8 @@ namespace counterfoil::server {
 namespace asio = boost::asio;
 
 // A certificate and its key as a TLS 1.3 context. `clientAuthorities`: PEM of the authorities whose client certificates are verified if one
-// is presented; empty: none is asked for. Throws Fault(keyMissing | keyDamaged | keyPermissions) naming the file.
+// is presented; empty: none is asked for. Throws Fault naming the file: keyMissing (not there, or not to be read), keyPermissions (a key
+// that everybody may read), keyDamaged (no PEM, a key with a passphrase or of another certificate, a certificate that has expired).
 std::shared_ptr<asio::ssl::context> makeTls(const std::string& certificateFile, const std::string& keyFile,
                                             const std::string& clientAuthorities);
 
