@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "cmd/bench/http_soak.h"
 #include "cmd/bench/rows.h"
 #include "cmd/output.h"
 #include "ledger/core/json.h"
@@ -13,9 +14,16 @@
 namespace counterfoil::cmd {
 namespace {
 
+constexpr std::size_t kWorkspaces = 100;
+constexpr std::size_t kHttpWorkspaces = 1'000;
+
 struct BenchFlags {
   std::vector<std::string> only;
   std::string folder;
+  bool http = false;
+  bool soak = false;
+  bench::SoakOptions soakOptions;
+  std::size_t workspaces = 0;  // 0: what the row is stated for
   bench::BenchOptions options;
 };
 
@@ -64,16 +72,76 @@ void printResult(const CommonOptions& common, const bench::Result& result) {
   if (!result.beside.empty()) print("  beside    " + shown(result.beside));
 }
 
+// The rows that were named, else those in process or those through HTTP.
+std::vector<bench::Row> rowsOf(const BenchFlags& flags) {
+  std::vector<bench::Row> rows;
+  const auto add = [&](std::span<const bench::Row> table, bool whole) {
+    for (const bench::Row& row : table) {
+      const bool named = std::find(flags.only.begin(), flags.only.end(), row.name) != flags.only.end();
+      if (flags.only.empty() ? whole : named) rows.push_back(row);
+    }
+  };
+  add(bench::allRows(), !flags.http);
+  add(bench::httpRows(), flags.http);
+  return rows;
+}
+
+void printMinute(const CommonOptions& common, const bench::SoakMinute& minute) {
+  const std::vector<bench::Figure> figures = {{"at", minute.at, "min"},
+                                              {"memory", minute.residentMegabytes, "MB"},
+                                              {"descriptors", minute.descriptors, ""},
+                                              {"rate", minute.rate, "/s"},
+                                              {"p99", minute.p99, "ms"},
+                                              {"view lag p99", minute.viewLag, "ms"},
+                                              {"live leases", minute.liveLeases, ""},
+                                              {"streams", minute.streams, ""},
+                                              {"errors", minute.errors, ""}};
+  if (common.json) {
+    std::string out;
+    JsonObject object(out);
+    object.text("row", "soak-minute").raw("measured", asJson(figures));
+    object.end();
+    print(out);
+  } else {
+    print("soak: " + shown(figures));
+  }
+  std::fflush(stdout);
+}
+
+// Exit status 1 if it is not flat.
+int runSoak(const CommonOptions& common, const BenchFlags& flags) {
+  const bench::SoakVerdict verdict =
+      bench::soak(flags.options, flags.soakOptions, [&common](const bench::SoakMinute& minute) { printMinute(common, minute); });
+  printResult(common, {"soak",
+                       "full mix at " + shown(flags.soakOptions.perSecond) + " /s for " + shown(flags.soakOptions.minutes) +
+                           " minutes through HTTP and TLS 1.3, leases of 30 s, readers, streams, reloads and new tokens",
+                       {{"growth of memory over the second half", verdict.growthMegabytes, "MB"},
+                        {"allowed", verdict.allowedMegabytes, "MB"},
+                        {"descriptors in the first half", verdict.descriptorsFirst, ""},
+                        {"in the second", verdict.descriptorsSecond, ""},
+                        {"errors", verdict.errors, ""},
+                        {"verified", verdict.verified ? 1.0 : 0.0, ""}},
+                       "flat: growth <= 5 % of its mean or 8 MB, descriptors <= the first half's most + 16, no errors, verifies",
+                       "",
+                       {},
+                       verdict.flat});
+  return verdict.flat ? 0 : 1;
+}
+
 int run(const CommonOptions& common, BenchFlags flags) {
   flags.options.folder = flags.folder.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(flags.folder);
   flags.options.note = [&common](const std::string& line) { note(common, line); };
   if (!common.json) {
     print("bench: " + std::to_string(std::thread::hardware_concurrency()) + " cores, load " + bench::loadAverage() + ", scratch in " +
-          visible(flags.options.folder.string()) + ", " + std::to_string(flags.options.workspaces) + " workspaces by Zipf, " +
-          shown(flags.options.seconds) + " s a row");
+          visible(flags.options.folder.string()) + ", workspaces by Zipf, " + shown(flags.options.seconds) + " s a row");
   }
-  for (const bench::Row& row : bench::allRows()) {
-    if (!flags.only.empty() && std::find(flags.only.begin(), flags.only.end(), row.name) == flags.only.end()) continue;
+  if (flags.soak) {
+    flags.options.workspaces = flags.workspaces != 0 ? flags.workspaces : kHttpWorkspaces;
+    return runSoak(common, flags);
+  }
+  for (const bench::Row& row : rowsOf(flags)) {
+    const std::size_t usual = row.name.starts_with("http-") ? kHttpWorkspaces : kWorkspaces;
+    flags.options.workspaces = flags.workspaces != 0 ? flags.workspaces : usual;
     for (const bench::Result& result : row.run(flags.options)) printResult(common, result);
     std::fflush(stdout);
   }
@@ -83,28 +151,28 @@ int run(const CommonOptions& common, BenchFlags flags) {
 
 }  // namespace
 
-void addBench(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("bench", "Measure a scratch ledger against the table of targets");
-  addCommonFlags(*verb, program.common, false);
+void addBench(Verb app, Program& program) {
+  Verb verb = app.verb("bench", "Measure a scratch ledger against the table of targets");
+  addCommonFlags(verb, program.common, false);
   auto flags = std::make_shared<BenchFlags>();
   std::vector<std::string> names;
   for (const bench::Row& row : bench::allRows()) names.emplace_back(row.name);
-  verb->add_option("--only", flags->only, "Rows to run (default: all)")->delimiter(',')->check(CLI::IsMember(names));
-  verb->add_option("--seconds", flags->options.seconds, "Time of each row that runs by time")
-      ->check(CLI::Range(0.1, 3'600.0))
-      ->capture_default_str();
-  verb->add_option("--dir", flags->folder, "Where the scratch ledger goes (default: the system's temporary folder)")
-      ->check(CLI::ExistingDirectory);
-  verb->add_option("--workspaces", flags->options.workspaces, "Workspaces of the mixes")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  verb->add_option("--leases", flags->options.leases, "Live leases of the restart")
-      ->check(CLI::Range(1, 20'000'000))
-      ->capture_default_str();
-  verb->add_option("--entries", flags->options.entries, "Entries of the rows that read")
-      ->check(CLI::Range(1'000, 100'000'000))
-      ->capture_default_str();
-  verb->callback([&program, flags] { program.run = [&program, flags] { return run(program.common, *flags); }; });
+  for (const bench::Row& row : bench::httpRows()) names.emplace_back(row.name);
+  verb.flag("--http", flags->http, "Start a server with TLS and measure through it, from clients in this process");
+  verb.flag("--soak", flags->soak,
+            "Load a server for long at a fixed rate, and look whether memory and descriptors stay flat; else exit 1");
+  verb.option("--minutes", flags->soakOptions.minutes, "Length of the soak").between(0.05, 100'000.0).showDefault();
+  verb.option("--rate", flags->soakOptions.perSecond, "Entries a second of the soak").between(1.0, 1'000'000.0).showDefault();
+  verb.option("--only", flags->only, "Rows to run (default: all in process, or with --http all through the server)")
+      .separatedByCommas()
+      .oneOf(names);
+  verb.option("--seconds", flags->options.seconds, "Time of each row that runs by time").between(0.1, 3'600.0).showDefault();
+  verb.option("--dir", flags->folder, "Where the scratch ledger goes (default: the system's temporary folder)").existingFolder();
+  verb.option("--workspaces", flags->workspaces, "Workspaces of the mixes (default: 100 in process, 1,000 through HTTP)")
+      .within(1, 100'000);
+  verb.option("--leases", flags->options.leases, "Live leases of the restart").within(1, 20'000'000).showDefault();
+  verb.option("--entries", flags->options.entries, "Entries of the rows that read").within(1'000, 100'000'000).showDefault();
+  verb.whenGiven([&program, flags] { program.run = [&program, flags] { return run(program.common, *flags); }; });
 }
 
 }  // namespace counterfoil::cmd

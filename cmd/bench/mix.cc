@@ -11,7 +11,6 @@ namespace {
 
 constexpr unsigned kUsesMax = 6;
 constexpr std::size_t kPersons = 20;
-constexpr std::size_t kActiveMax = 64;  // of one client: what it uses next
 constexpr std::array<std::string_view, 6> kRepositories = {"shop", "billing", "search", "catalogue", "identity", "mobile"};
 constexpr std::array<std::string_view, 6> kReasons = {
     "fix the flaky checkout test that fails on every second run",   "review of the change to the invoice export",
@@ -90,8 +89,8 @@ std::size_t Zipf::draw(Dice& dice) const {
   return std::min(static_cast<std::size_t>(found - upTo_.begin()), upTo_.size() - 1);
 }
 
-Mix::Mix(MixKind kind, std::size_t client, std::size_t workspaces, std::size_t lag)
-    : kind_(kind), client_(client), lag_(lag), zipf_(workspaces), dice_(client + 1) {}
+Mix::Mix(MixKind kind, std::size_t client, std::size_t workspaces, std::size_t lag, MixLimits limits)
+    : kind_(kind), client_(client), lag_(lag), limits_(limits), zipf_(workspaces), dice_(client + 1) {}
 
 std::string Mix::person() {
   return "person" + std::to_string(dice_.below(kPersons)) + "@example.com";
@@ -120,10 +119,13 @@ BenchRequest Mix::grant(bool allowed) {
       "github.com/acme/" + (allowed ? std::string(kRepositories[dice_.below(kRepositories.size())]) : std::string("payroll"));
   request.json = "{\"credential\":\"git_token\"" + text("leaseId", id) + principal("grantee", "agent", agent) +
                  ",\"scope\":[\"contents:read\",\"pull_requests:write\"],\"resources\":[\"" + repository +
-                 "\"],\"ttlSeconds\":3600,\"maxUses\":" + std::to_string(kUsesMax) + place(dice_, onHost) +
-                 text("reason", kReasons[dice_.below(kReasons.size())]) + text("sourceAddress", address(dice_)) +
+                 "\"],\"ttlSeconds\":" + std::to_string(limits_.ttlSeconds) + ",\"maxUses\":" + std::to_string(kUsesMax) +
+                 place(dice_, onHost) + text("reason", kReasons[dice_.below(kReasons.size())]) + text("sourceAddress", address(dice_)) +
                  principal("actor", "human", person()) + "}";
   if (allowed) granted_.push_back({request.workspace, id, onHost, 0, sent_ + lag_});
+  if (granted_.size() > limits_.grantedMax) granted_.pop_front();
+  request.leaseId = id;
+  request.denied = !allowed;
   return request;
 }
 
@@ -137,10 +139,11 @@ BenchRequest Mix::issue() {
                  text("upstreamId", "installation-" + std::to_string(dice_.below(100'000))) + place(dice_, lease.host) +
                  principal("actor", "human", person()) + "}";
   lease.readyAt = sent_ + lag_;
-  if (active_.size() < kActiveMax) {
+  request.leaseId = lease.id;
+  if (active_.size() < limits_.activeMax) {
     active_.push_back(std::move(lease));
   } else {
-    active_[dice_.below(kActiveMax)] = std::move(lease);
+    active_[dice_.below(limits_.activeMax)] = std::move(lease);
   }
   return request;
 }
@@ -168,6 +171,8 @@ BenchRequest Mix::consume(bool allowed) {
   request.json = "{\"leaseId\":\"" + id + "\"" + text("operation", dice_.below(2) == 0 ? "git.clone" : "git.push") +
                  text("sourceAddress", address(dice_)) + text("userAgent", "git/2.39.5 agent-runner/1.14.2") + place(dice_, onHost) +
                  principal("actor", "human", person()) + "}";
+  request.leaseId = std::move(id);
+  request.denied = !allowed;
   return request;
 }
 

@@ -23,6 +23,8 @@ struct BenchRequest {
   CommandKind command = CommandKind::none;  // none: a fact
   std::size_t workspace = 0;                // index, from 0
   std::string json;
+  std::string leaseId{};  // that the command is about, as in `json`; of grants too
+  bool denied = false;    // what the policy answers
 };
 
 // The id of the workspace with this index.
@@ -40,11 +42,18 @@ class Zipf {
   std::vector<double> upTo_;
 };
 
+// What a client remembers of its leases. The defaults are for runs of seconds: leases outlive them.
+struct MixLimits {
+  std::int64_t ttlSeconds = 3'600;
+  std::size_t grantedMax = ~std::size_t{0};  // not yet issued; of more, the oldest are left to their end
+  std::size_t activeMax = 64;
+};
+
 // What one client sends. Not thread safe; clients differ by `client`, which is part of every lease id.
 class Mix {
  public:
   // `lag`: requests between a grant and the first command that builds on it; at least what the client has outstanding.
-  Mix(MixKind kind, std::size_t client, std::size_t workspaces, std::size_t lag);
+  Mix(MixKind kind, std::size_t client, std::size_t workspaces, std::size_t lag, MixLimits limits = {});
   BenchRequest next();
 
  private:
@@ -66,6 +75,7 @@ class Mix {
   MixKind kind_;
   std::size_t client_;
   std::size_t lag_;
+  MixLimits limits_;
   Zipf zipf_;
   Dice dice_;
   std::uint64_t sent_ = 0;

@@ -18,4 +18,15 @@ std::span<const Row> allRows() {
   return kRows;
 }
 
+std::span<const Row> httpRows() {
+  static constexpr std::array<Row, 7> kRows = {{{"http-append-one", httpAppendOne},
+                                                {"http-append-64", httpAppend64},
+                                                {"http-batch-full", httpBatchFull},
+                                                {"http-batch-bare", httpBatchBare},
+                                                {"http-lag", httpLag},
+                                                {"http-query", httpQuery},
+                                                {"http-leases", httpLeases}}};
+  return kRows;
+}
+
 }  // namespace counterfoil::cmd::bench

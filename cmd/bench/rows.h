@@ -22,12 +22,22 @@ std::vector<Result> rebuildViews(const BenchOptions& options);
 std::vector<Result> viewLag(const BenchOptions& options);
 std::vector<Result> queries(const BenchOptions& options);
 
+// The same through HTTP and TLS: each starts a server of its own (http_run.h).
+std::vector<Result> httpAppendOne(const BenchOptions& options);
+std::vector<Result> httpAppend64(const BenchOptions& options);  // and the memory of its server
+std::vector<Result> httpBatchFull(const BenchOptions& options);
+std::vector<Result> httpBatchBare(const BenchOptions& options);
+std::vector<Result> httpLag(const BenchOptions& options);
+std::vector<Result> httpQuery(const BenchOptions& options);
+std::vector<Result> httpLeases(const BenchOptions& options);
+
 struct Row {
   std::string_view name;
   std::vector<Result> (*run)(const BenchOptions& options);
 };
 // In the order of the table.
 std::span<const Row> allRows();
+std::span<const Row> httpRows();
 
 // What the log holds of a ledger, from its second record of each workspace on.
 struct LogSizes {
