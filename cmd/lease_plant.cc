@@ -57,14 +57,14 @@ int plant(const CommonOptions& common, const PlantOptions& options) {
 
 }  // namespace
 
-void addLeasePlant(CLI::App& lease, Program& program) {
-  CLI::App* verb = lease.add_subcommand("plant", "Make a decoy credential: its use, or its text anywhere, shows on the record");
-  addCommonFlags(*verb, program.common, true);
+void addLeasePlant(Verb lease, Program& program) {
+  Verb verb = lease.verb("plant", "Make a decoy credential: its use, or its text anywhere, shows on the record");
+  addCommonFlags(verb, program.common, true);
   auto options = std::make_shared<PlantOptions>();
-  verb->add_option("--credential", options->credential, "What it looks like: git_token, model_key, ...")->capture_default_str();
-  verb->add_option("--name", options->name, "Its name, such as ci/deploy-key")->required();
-  verb->add_option("--place", options->place, "Where it is put; kept as a commitment");
-  verb->callback([&program, options] { program.run = [&program, options] { return plant(program.common, *options); }; });
+  verb.option("--credential", options->credential, "What it looks like: git_token, model_key, ...").showDefault();
+  verb.option("--name", options->name, "Its name, such as ci/deploy-key").required();
+  verb.option("--place", options->place, "Where it is put; kept as a commitment");
+  verb.whenGiven([&program, options] { program.run = [&program, options] { return plant(program.common, *options); }; });
 }
 
 }  // namespace counterfoil::cmd

@@ -5,6 +5,6 @@
 
 namespace counterfoil::cmd {
 
-void addLeasePlant(CLI::App& lease, Program& program);
+void addLeasePlant(Verb lease, Program& program);
 
 }  // namespace counterfoil::cmd

@@ -95,18 +95,18 @@ class ListPrinter {
 
 }  // namespace
 
-void addListFlags(CLI::App& verb, query::ListKind list, const std::shared_ptr<ListOptions>& options) {
-  if (listHas(list, "kind")) verb.add_option("--kind", options->kinds, "Kind, or the beginning of some as in 'lease.*'; repeatable");
+void addListFlags(Verb verb, query::ListKind list, const std::shared_ptr<ListOptions>& options) {
+  if (listHas(list, "kind")) verb.option("--kind", options->kinds, "Kind, or the beginning of some as in 'lease.*'; repeatable");
   for (const Flag& flag : kFlags) {
     if (!listHas(list, flag.filter)) continue;
-    verb.add_option_function<std::string>(
+    verb.option(
         flag.flag, [options, filter = std::string(flag.filter)](const std::string& value) { options->values[filter] = value; }, flag.what);
   }
-  verb.add_option("--order", options->order, "asc: oldest first; desc: newest first. Without it: the newest ones, newest last")
-      ->check(CLI::IsMember({"asc", "desc"}));
-  verb.add_option("--limit", options->limit, "At most so many")->check(CLI::Range(1U, query::kLimitMax))->capture_default_str();
-  verb.add_option("--after", options->after, "Go on behind a page: the cursor it ended with, with the same filters and order");
-  verb.add_flag("--all", options->all, "All of them, oldest first");
+  verb.option("--order", options->order, "asc: oldest first; desc: newest first. Without it: the newest ones, newest last")
+      .oneOf({"asc", "desc"});
+  verb.option("--limit", options->limit, "At most so many").within(1U, query::kLimitMax).showDefault();
+  verb.option("--after", options->after, "Go on behind a page: the cursor it ended with, with the same filters and order");
+  verb.flag("--all", options->all, "All of them, oldest first");
 }
 
 std::vector<query::Parameter> parametersOf(const ListOptions& options, Timestamp now) {

@@ -24,7 +24,7 @@ struct ListOptions {
 
 // Adds --kind, --actor, ..., --from, --to, --at, --as-of, --order, --limit, --after, --all as far as `list` has them. Times may be given as
 // an age, such as 90m.
-void addListFlags(CLI::App& verb, query::ListKind list, const std::shared_ptr<ListOptions>& options);
+void addListFlags(Verb verb, query::ListKind list, const std::shared_ptr<ListOptions>& options);
 
 // The flags as parameters of a list. `now`: what ages count from. Throws Fault(invalidValue).
 std::vector<query::Parameter> parametersOf(const ListOptions& options, Timestamp now);

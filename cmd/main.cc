@@ -11,35 +11,21 @@
 
 namespace counterfoil::cmd {
 
-void addCommonFlags(CLI::App& verb, CommonOptions& common, bool workspaceNeeded) {
-  verb.add_option("--data", common.data, "Data folder")->envname("COUNTERFOIL_DATA")->capture_default_str();
-  if (workspaceNeeded) verb.add_option("--workspace,-w", common.workspace, "Workspace id")->envname("COUNTERFOIL_WORKSPACE")->required();
-  verb.add_option("--url", common.url,
-                  "Server to talk to, such as https://ledger.example.com:8780; else the one of the data folder, if any")
-      ->envname("COUNTERFOIL_URL");
-  verb.add_option("--token-file", common.tokenFile, "File with a token for it; COUNTERFOIL_TOKEN may hold the token itself");
-  verb.add_option("--ca", common.authorities, "PEM file of authorities that vouch for its certificate")->envname("COUNTERFOIL_CA");
-  verb.add_flag("--json", common.json, "Print JSON, lists as one object per line");
-  verb.add_flag("--quiet,-q", common.quiet, "Print nothing but results and errors");
-  verb.add_flag("--no-color", common.noColor, "No colours, also on a terminal");
+void addCommonFlags(Verb verb, CommonOptions& common, bool workspaceNeeded) {
+  verb.option("--data", common.data, "Data folder").environment("COUNTERFOIL_DATA").showDefault();
+  if (workspaceNeeded) verb.option("--workspace,-w", common.workspace, "Workspace id").environment("COUNTERFOIL_WORKSPACE").required();
+  verb.option("--url", common.url, "Server to talk to, such as https://ledger.example.com:8780; else the one of the data folder, if any")
+      .environment("COUNTERFOIL_URL");
+  verb.option("--token-file", common.tokenFile, "File with a token for it; COUNTERFOIL_TOKEN may hold the token itself");
+  verb.option("--ca", common.authorities, "PEM file of authorities that vouch for its certificate").environment("COUNTERFOIL_CA");
+  verb.flag("--json", common.json, "Print JSON, lists as one object per line");
+  verb.flag("--quiet,-q", common.quiet, "Print nothing but results and errors");
+  verb.flag("--no-color", common.noColor, "No colours, also on a terminal");
 }
 
 namespace {
 
-// The parser quotes what was typed, and that may be a secret in the wrong place: only its sentences without values are passed on.
-Fault usageFault(const CLI::ParseError& error) {
-  const char* hint = "run it with --help";
-  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) return Fault(ErrorCode::usage, error.what(), hint);
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) return Fault(ErrorCode::usage, "an argument was not expected here", hint);
-  return Fault(ErrorCode::usage, "an argument has a value that it cannot have, or none", hint);
-}
-
-int run(int argc, char** argv) {
-  CLI::App app{"Counterfoil: the audit and lease ledger that keeps the stub of every credential lease, and never the credential."};
-  app.name("counterfoil");
-  app.set_version_flag("--version", std::string(kVersion));
-  app.require_subcommand(1);
-  Program program;
+void declare(Verb app, Program& program) {
   addInit(app, program);
   addWorkspace(app, program);
   addPolicy(app, program);
@@ -58,14 +44,17 @@ int run(int argc, char** argv) {
   addConfig(app, program);
   addServe(app, program);
   addToken(app, program);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& success) {
-    return app.exit(success);
-  } catch (const CLI::ParseError& error) {
-    const bool json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
-    program.common.json = program.common.json || json;
-    printFault(usageFault(error), program.common);
+}
+
+int run(int argc, char** argv) {
+  Program program;
+  const Parsed parsed = parseCommandLine(
+      argc, argv, "Counterfoil: the audit and lease ledger that keeps the stub of every credential lease, and never the credential.",
+      std::string(kVersion), [&program](Verb app) { declare(app, program); });
+  if (parsed.exitStatus) return *parsed.exitStatus;
+  if (parsed.problem) {
+    program.common.json = program.common.json || std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+    printFault(Fault(ErrorCode::usage, *parsed.problem, "run it with --help"), program.common);
     return factsOf(ErrorCode::usage).exitStatus;
   }
   try {

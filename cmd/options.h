@@ -1,9 +1,10 @@
 // What every verb shares: the common flags, and how a verb is added to the program.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+
+#include "cmd/verb.h"
 
 namespace counterfoil::cmd {
 
@@ -26,26 +27,26 @@ struct Program {
 };
 
 // Adds --data, --url, --token-file, --ca, --json, --quiet, --no-color, and --workspace where the verb works on one.
-void addCommonFlags(CLI::App& verb, CommonOptions& common, bool workspaceNeeded);
+void addCommonFlags(Verb verb, CommonOptions& common, bool workspaceNeeded);
 
 // One function per verb, each in its own file.
-void addInit(CLI::App& app, Program& program);
-void addWorkspace(CLI::App& app, Program& program);
-void addPolicy(CLI::App& app, Program& program);
-void addApproval(CLI::App& app, Program& program);
-void addLease(CLI::App& app, Program& program);
-void addFact(CLI::App& app, Program& program);
-void addImport(CLI::App& app, Program& program);
-void addEntries(CLI::App& app, Program& program);
-void addTail(CLI::App& app, Program& program);
-void addQuery(CLI::App& app, Program& program);
-void addVerify(CLI::App& app, Program& program);
-void addRebuild(CLI::App& app, Program& program);
-void addDemo(CLI::App& app, Program& program);
-void addBench(CLI::App& app, Program& program);
-void addDoctor(CLI::App& app, Program& program);
-void addConfig(CLI::App& app, Program& program);
-void addServe(CLI::App& app, Program& program);
-void addToken(CLI::App& app, Program& program);
+void addInit(Verb app, Program& program);
+void addWorkspace(Verb app, Program& program);
+void addPolicy(Verb app, Program& program);
+void addApproval(Verb app, Program& program);
+void addLease(Verb app, Program& program);
+void addFact(Verb app, Program& program);
+void addImport(Verb app, Program& program);
+void addEntries(Verb app, Program& program);
+void addTail(Verb app, Program& program);
+void addQuery(Verb app, Program& program);
+void addVerify(Verb app, Program& program);
+void addRebuild(Verb app, Program& program);
+void addDemo(Verb app, Program& program);
+void addBench(Verb app, Program& program);
+void addDoctor(Verb app, Program& program);
+void addConfig(Verb app, Program& program);
+void addServe(Verb app, Program& program);
+void addToken(Verb app, Program& program);
 
 }  // namespace counterfoil::cmd

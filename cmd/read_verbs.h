@@ -7,9 +7,9 @@
 namespace counterfoil::cmd {
 
 // `lease show`, `lease list`.
-void addLeaseReads(CLI::App& lease, Program& program);
+void addLeaseReads(Verb lease, Program& program);
 // `approval list`.
-void addApprovalList(CLI::App& approval, Program& program);
+void addApprovalList(Verb approval, Program& program);
 
 // An entry as a row.
 ListColumns entryColumns();

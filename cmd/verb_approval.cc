@@ -12,21 +12,21 @@ struct ApprovalOptions {
   std::vector<std::string> scope, resources;
 };
 
-void addRequest(CLI::App& approval, Program& program, const std::shared_ptr<ApprovalOptions>& o) {
-  CLI::App* verb = approval.add_subcommand("request", "Ask that one lease request be approved");
-  addCommonFlags(*verb, program.common, true);
-  verb->add_option("--credential", o->credential, "git_token, ...; as the lease request will say")->required();
-  verb->add_option("--grantee", o->grantee, "kind:id")->required();
-  verb->add_option("--scope", o->scope, "Repeatable")->required();
-  verb->add_option("--resource", o->resources, "Repeatable");
-  verb->add_option("--ttl", o->ttl, "As the lease request will say")->required();
-  verb->add_option("--on-behalf-of", o->onBehalfOf, "kind:id of the person it is for");
-  verb->add_option("--operation", o->operation, "What it is for");
-  verb->add_option("--expires-in", o->expiresIn, "Until when it may be used (default 1h)");
-  verb->add_option("--comment", o->comment, "For the one who decides");
-  verb->add_option("--approval", o->approval, "Id; without it the ledger makes one");
-  verb->add_option("--id", o->id, "UUIDv7 of this request");
-  verb->callback([&program, o] {
+void addRequest(Verb approval, Program& program, const std::shared_ptr<ApprovalOptions>& o) {
+  Verb verb = approval.verb("request", "Ask that one lease request be approved");
+  addCommonFlags(verb, program.common, true);
+  verb.option("--credential", o->credential, "git_token, ...; as the lease request will say").required();
+  verb.option("--grantee", o->grantee, "kind:id").required();
+  verb.option("--scope", o->scope, "Repeatable").required();
+  verb.option("--resource", o->resources, "Repeatable");
+  verb.option("--ttl", o->ttl, "As the lease request will say").required();
+  verb.option("--on-behalf-of", o->onBehalfOf, "kind:id of the person it is for");
+  verb.option("--operation", o->operation, "What it is for");
+  verb.option("--expires-in", o->expiresIn, "Until when it may be used (default 1h)");
+  verb.option("--comment", o->comment, "For the one who decides");
+  verb.option("--approval", o->approval, "Id; without it the ledger makes one");
+  verb.option("--id", o->id, "UUIDv7 of this request");
+  verb.whenGiven([&program, o] {
     program.run = [&program, o] {
       return recordAndPrint(program.common, CommandWriter(CommandKind::approvalRequest)
                                                 .id(o->id)
@@ -45,14 +45,14 @@ void addRequest(CLI::App& approval, Program& program, const std::shared_ptr<Appr
   });
 }
 
-void addDecide(CLI::App& approval, Program& program, const std::shared_ptr<ApprovalOptions>& o) {
-  CLI::App* verb = approval.add_subcommand("decide", "Approve or reject; who asked cannot approve");
-  addCommonFlags(*verb, program.common, true);
-  verb->add_option("approval", o->approval, "Id")->required();
-  verb->add_option("decision", o->decision, "approved or rejected")->required();
-  verb->add_option("--comment", o->comment, "Why");
-  verb->add_option("--id", o->id, "UUIDv7 of this request");
-  verb->callback([&program, o] {
+void addDecide(Verb approval, Program& program, const std::shared_ptr<ApprovalOptions>& o) {
+  Verb verb = approval.verb("decide", "Approve or reject; who asked cannot approve");
+  addCommonFlags(verb, program.common, true);
+  verb.option("approval", o->approval, "Id").required();
+  verb.option("decision", o->decision, "approved or rejected").required();
+  verb.option("--comment", o->comment, "Why");
+  verb.option("--id", o->id, "UUIDv7 of this request");
+  verb.whenGiven([&program, o] {
     program.run = [&program, o] {
       return recordAndPrint(program.common, CommandWriter(CommandKind::approvalDecide)
                                                 .id(o->id)
@@ -66,13 +66,13 @@ void addDecide(CLI::App& approval, Program& program, const std::shared_ptr<Appro
 
 }  // namespace
 
-void addApproval(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("approval", "Approvals: request, decide, list");
-  verb->require_subcommand(1);
+void addApproval(Verb app, Program& program) {
+  Verb verb = app.verb("approval", "Approvals: request, decide, list");
+  verb.requireVerb();
   auto options = std::make_shared<ApprovalOptions>();
-  addRequest(*verb, program, options);
-  addDecide(*verb, program, options);
-  addApprovalList(*verb, program);
+  addRequest(verb, program, options);
+  addDecide(verb, program, options);
+  addApprovalList(verb, program);
 }
 
 }  // namespace counterfoil::cmd

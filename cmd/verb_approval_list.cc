@@ -16,12 +16,12 @@ ListColumns approvalColumns() {
 
 }  // namespace
 
-void addApprovalList(CLI::App& approval, Program& program) {
-  CLI::App* verb = approval.add_subcommand("list", "Approvals, the newest last");
-  addCommonFlags(*verb, program.common, true);
+void addApprovalList(Verb approval, Program& program) {
+  Verb verb = approval.verb("list", "Approvals, the newest last");
+  addCommonFlags(verb, program.common, true);
   auto options = std::make_shared<ListOptions>();
-  addListFlags(*verb, query::ListKind::approvals, options);
-  verb->callback([&program, options] {
+  addListFlags(verb, query::ListKind::approvals, options);
+  verb.whenGiven([&program, options] {
     program.run = [&program, options] { return runList(program.common, *options, query::ListKind::approvals, approvalColumns()); };
   });
 }

@@ -27,10 +27,10 @@ int showConfig(const CommonOptions& common) {
 
 }  // namespace
 
-void addConfig(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("config", "Settings in force, and where they came from");
-  addCommonFlags(*verb, program.common, false);
-  verb->callback([&program] { program.run = [&program] { return showConfig(program.common); }; });
+void addConfig(Verb app, Program& program) {
+  Verb verb = app.verb("config", "Settings in force, and where they came from");
+  addCommonFlags(verb, program.common, false);
+  verb.whenGiven([&program] { program.run = [&program] { return showConfig(program.common); }; });
 }
 
 }  // namespace counterfoil::cmd

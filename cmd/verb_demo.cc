@@ -4,39 +4,33 @@
 
 #include "cmd/command_writer.h"
 #include "cmd/demo_day.h"
+#include "cmd/demo_stage.h"
 #include "cmd/output.h"
-#include "cmd/recorder.h"
-#include "cmd/session.h"
+#include "cmd/system_clock.h"
 #include "ledger/core/json.h"
-#include "ledger/write/answer_json.h"
 
 namespace counterfoil::cmd {
 namespace {
 
 class Demo {
  public:
-  explicit Demo(Program& program) : common_(program.common), session_(program.common, Access::write) {}
+  explicit Demo(Program& program) : common_(program.common), stage_(DemoStage::open(program.common)) {}
 
   int play() {
     makeWorkspace();
     pastDay();
     commands();
     waitForEnds();
-    const std::string workspace = common_.workspace;
-    std::uint64_t entries = 0;
-    session_.ledger().inspect([&](const write::PartitionState& state) {
-      const WorkspaceState* found = state.findWorkspace(*session_.ledger().findWorkspace(workspace));
-      entries = found->head().size();
-    });
-    session_.close();
+    const std::uint64_t entries = stage_->entries();
+    stage_->close();
     if (common_.json) {
       std::string out;
       JsonObject object(out);
-      object.text("workspace", workspace).number("entries", entries).number("granted", granted_).number("denied", denied_);
+      object.text("workspace", workspace_).number("entries", entries).number("granted", granted_).number("denied", denied_);
       object.end();
       print(out);
     } else {
-      print("demo: workspace " + workspace + " holds " + grouped(entries) + " entries: " + std::to_string(facts_) +
+      print("demo: workspace " + workspace_ + " holds " + grouped(entries) + " entries: " + std::to_string(facts_) +
             " facts of the past day, " + std::to_string(granted_) + " leases granted and " + std::to_string(denied_) +
             " requests denied just now");
     }
@@ -45,29 +39,22 @@ class Demo {
 
  private:
   void makeWorkspace() {
-    std::string id = "demo";
-    for (unsigned number = 2; session_.ledger().findWorkspace(id); ++number) id = "demo-" + std::to_string(number);
-    common_.workspace = id;
-    Command command = CommandWriter(CommandKind::workspaceCreate).text(Field::workspaceId, id).text(Field::region, "eu-central").take();
-    ask(std::move(command), "human", "dana.ruiz");
+    workspace_ = "demo";
+    for (unsigned number = 2; stage_->hasWorkspace(workspace_); ++number) workspace_ = "demo-" + std::to_string(number);
+    stage_->enter(workspace_);
+    ask(CommandWriter(CommandKind::workspaceCreate).text(Field::workspaceId, workspace_).text(Field::region, "eu-central").take(), "human",
+        "dana.ruiz");
     ask(CommandWriter(CommandKind::policySet).text(Field::document, std::string(demoPolicy())).take(), "human", "dana.ruiz");
   }
 
   void pastDay() {
-    const std::vector<std::string> lines = demoFacts(session_.clock().wall());
+    const std::vector<std::string> lines = demoFacts(SystemClock().wall());
     Progress progress(common_, "demo: facts", lines.size());
-    for (const std::string& line : lines) {
-      session_.ledger().append(common_.workspace, parseFact(line));
-      progress.update(++facts_);
-    }
+    stage_->record(lines, [&](std::size_t done) { progress.update(done); });
+    facts_ = lines.size();
   }
 
-  write::Answer ask(Command command, const char* kind, const char* id) {
-    const auto number = *schemaTables().principal->find(Field::kind)->enumeration->find(kind);
-    setPrincipal(command.arena, command.common, Field::actor,
-                 {static_cast<PrincipalKind>(number), command.arena.copy(std::string_view(id))});
-    return session_.ledger().execute(common_.workspace, std::move(command));
-  }
+  boost::json::object ask(Command command, const char* kind, const char* id) { return stage_->ask(std::move(command), kind, id); }
 
   CommandWriter gitRequest(const char* run, const char* resource, const char* ttl) {
     CommandWriter writer(CommandKind::leaseRequest);
@@ -79,9 +66,10 @@ class Demo {
   }
 
   std::string grant(Command command) {
-    const write::Answer answer = ask(std::move(command), "agent", "fixer");
-    ++(answer.denied ? denied_ : granted_);
-    return answer.lease && !answer.denied ? answer.lease->id : std::string();
+    const boost::json::object answer = ask(std::move(command), "agent", "fixer");
+    const bool denied = answer.at("outcome") == "denied";
+    ++(denied ? denied_ : granted_);
+    return denied ? std::string() : std::string(answer.at("lease").at("id").as_string());
   }
 
   void issue(const std::string& lease) {
@@ -146,38 +134,34 @@ class Demo {
 
   void approvals() {
     grant(deploy(CommandKind::leaseRequest).take());  // denied: approval missing
-    const write::Answer asked = ask(deploy(CommandKind::approvalRequest)
-                                        .principal(Field::onBehalfOf, "human:sam.okafor", "demo")
-                                        .text(Field::operation, "deploy")
-                                        .take(),
-                                    "human", "sam.okafor");
+    const boost::json::object asked = ask(deploy(CommandKind::approvalRequest)
+                                              .principal(Field::onBehalfOf, "human:sam.okafor", "demo")
+                                              .text(Field::operation, "deploy")
+                                              .take(),
+                                          "human", "sam.okafor");
+    const std::string approval(asked.at("approvalId").as_string());
     ask(CommandWriter(CommandKind::approvalDecide)
-            .text(Field::approvalId, asked.approvalId)
+            .text(Field::approvalId, approval)
             .choice(Field::decision, "approved", "demo")
             .text(Field::comment, "release 2026.47 was reviewed")
             .take(),
         "human", "dana.ruiz");
-    const std::string lease = grant(deploy(CommandKind::leaseRequest).text(Field::approval, asked.approvalId).take());
+    const std::string lease = grant(deploy(CommandKind::leaseRequest).text(Field::approval, approval).take());
     issue(lease);
   }
 
   // The longest lease lives five seconds; each ends on the record.
   void waitForEnds() {
-    const auto number = *session_.ledger().findWorkspace(common_.workspace);
     Progress progress(common_, "demo: leases ending", 0);
-    for (unsigned tick = 0; tick < 120; ++tick) {
-      std::uint64_t live = 0;
-      session_.ledger().inspect([&](const write::PartitionState& state) {
-        state.findWorkspace(number)->forEachLive([&](LeaseSlot, const Lease& lease) { live += lease.reported ? 0 : 1; });
-      });
-      if (live == 0) return;
+    for (unsigned tick = 0; tick < 120 && stage_->anyLive(); ++tick) {
       progress.update(tick);
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
   }
 
   CommonOptions common_;
-  Session session_;
+  std::unique_ptr<DemoStage> stage_;
+  std::string workspace_;
   std::uint64_t facts_ = 0;
   std::uint64_t granted_ = 0;
   std::uint64_t denied_ = 0;
@@ -185,15 +169,10 @@ class Demo {
 
 }  // namespace
 
-void addDemo(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("demo", "Play a believable day into a workspace of its own (at most 15 seconds)");
-  addCommonFlags(*verb, program.common, false);
-  verb->callback([&program] {
-    program.run = [&program] {
-      refuseUrl(program.common, "demo");
-      return Demo(program).play();
-    };
-  });
+void addDemo(Verb app, Program& program) {
+  Verb verb = app.verb("demo", "Play a believable day into a workspace of its own (at most 15 seconds)");
+  addCommonFlags(verb, program.common, false);
+  verb.whenGiven([&program] { program.run = [&program] { return Demo(program).play(); }; });
 }
 
 }  // namespace counterfoil::cmd

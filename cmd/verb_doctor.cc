@@ -166,12 +166,12 @@ int acceptClock(const CommonOptions& common) {
 
 }  // namespace
 
-void addDoctor(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("doctor", "What is wrong with this ledger, and what to do");
-  addCommonFlags(*verb, program.common, false);
+void addDoctor(Verb app, Program& program) {
+  Verb verb = app.verb("doctor", "What is wrong with this ledger, and what to do");
+  addCommonFlags(verb, program.common, false);
   auto accept = std::make_shared<bool>(false);
-  verb->add_flag("--accept-clock", *accept, "Vouch for the wall clock after a jump; recorded");
-  verb->callback([&program, accept] {
+  verb.flag("--accept-clock", *accept, "Vouch for the wall clock after a jump; recorded");
+  verb.whenGiven([&program, accept] {
     program.run = [&program, accept] { return *accept ? acceptClock(program.common) : Doctor(program.common).examine(); };
   });
 }

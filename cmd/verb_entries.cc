@@ -30,12 +30,12 @@ ListColumns entryColumns() {
       }};
 }
 
-void addEntries(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("entries", "What is on the record");
-  addCommonFlags(*verb, program.common, true);
+void addEntries(Verb app, Program& program) {
+  Verb verb = app.verb("entries", "What is on the record");
+  addCommonFlags(verb, program.common, true);
   auto options = std::make_shared<ListOptions>();
-  addListFlags(*verb, query::ListKind::entries, options);
-  verb->callback([&program, options] {
+  addListFlags(verb, query::ListKind::entries, options);
+  verb.whenGiven([&program, options] {
     program.run = [&program, options] { return runList(program.common, *options, query::ListKind::entries, entryColumns()); };
   });
 }

@@ -115,14 +115,14 @@ int append(const CommonOptions& common, const std::string& path) {
 
 }  // namespace
 
-void addFact(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("fact", "Facts: what happened elsewhere");
-  verb->require_subcommand(1);
+void addFact(Verb app, Program& program) {
+  Verb verb = app.verb("fact", "Facts: what happened elsewhere");
+  verb.requireVerb();
   auto path = std::make_shared<std::string>("-");
-  CLI::App* appendVerb = verb->add_subcommand("append", "Append facts, one JSON object per line; a bad line does not stop the others");
-  addCommonFlags(*appendVerb, program.common, true);
-  appendVerb->add_option("file", *path, "NDJSON file, - for standard input");
-  appendVerb->callback([&program, path] { program.run = [&program, path] { return append(program.common, *path); }; });
+  Verb appendVerb = verb.verb("append", "Append facts, one JSON object per line; a bad line does not stop the others");
+  addCommonFlags(appendVerb, program.common, true);
+  appendVerb.option("file", *path, "NDJSON file, - for standard input");
+  appendVerb.whenGiven([&program, path] { program.run = [&program, path] { return append(program.common, *path); }; });
 }
 
 }  // namespace counterfoil::cmd

@@ -61,14 +61,14 @@ int importCloudTrail(const CommonOptions& common, const std::vector<std::string>
 
 }  // namespace
 
-void addImport(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("import", "Audit records of other systems, as facts");
-  verb->require_subcommand(1);
+void addImport(Verb app, Program& program) {
+  Verb verb = app.verb("import", "Audit records of other systems, as facts");
+  verb.requireVerb();
   auto paths = std::make_shared<std::vector<std::string>>();
-  CLI::App* cloudtrail = verb->add_subcommand("cloudtrail", "AWS CloudTrail log files (.json, .json.gz, folders)");
-  addCommonFlags(*cloudtrail, program.common, true);
-  cloudtrail->add_option("paths", *paths, "Files or folders")->required();
-  cloudtrail->callback([&program, paths] { program.run = [&program, paths] { return importCloudTrail(program.common, *paths); }; });
+  Verb cloudtrail = verb.verb("cloudtrail", "AWS CloudTrail log files (.json, .json.gz, folders)");
+  addCommonFlags(cloudtrail, program.common, true);
+  cloudtrail.option("paths", *paths, "Files or folders").required();
+  cloudtrail.whenGiven([&program, paths] { program.run = [&program, paths] { return importCloudTrail(program.common, *paths); }; });
 }
 
 }  // namespace counterfoil::cmd

@@ -100,14 +100,14 @@ int init(const CommonOptions& common, const InitOptions& options) {
 
 }  // namespace
 
-void addInit(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("init", "Make a new ledger: keys, configuration, system workspace");
+void addInit(Verb app, Program& program) {
+  Verb verb = app.verb("init", "Make a new ledger: keys, configuration, system workspace");
   auto options = std::make_shared<InitOptions>();
-  addCommonFlags(*verb, program.common, false);
-  verb->add_option("--keys", options->keys, "Keys folder (default: <data>.keys)");
-  verb->add_option("--origin", options->origin, "Name of the ledger: a URL without scheme")->capture_default_str();
-  verb->add_option("--log", options->log, "Where entries go: embedded")->capture_default_str();
-  verb->callback([&program, options] { program.run = [&program, options] { return init(program.common, *options); }; });
+  addCommonFlags(verb, program.common, false);
+  verb.option("--keys", options->keys, "Keys folder (default: <data>.keys)");
+  verb.option("--origin", options->origin, "Name of the ledger: a URL without scheme").showDefault();
+  verb.option("--log", options->log, "Where entries go: embedded").showDefault();
+  verb.whenGiven([&program, options] { program.run = [&program, options] { return init(program.common, *options); }; });
 }
 
 }  // namespace counterfoil::cmd

@@ -60,25 +60,25 @@ int show(const CommonOptions& common, const ShowOptions& options) {
 
 }  // namespace
 
-void addLeaseReads(CLI::App& lease, Program& program) {
-  CLI::App* list = lease.add_subcommand("list", "Leases, the newest last");
-  addCommonFlags(*list, program.common, true);
+void addLeaseReads(Verb lease, Program& program) {
+  Verb list = lease.verb("list", "Leases, the newest last");
+  addCommonFlags(list, program.common, true);
   auto options = std::make_shared<ListOptions>();
-  addListFlags(*list, query::ListKind::leases, options);
-  list->callback([&program, options] {
+  addListFlags(list, query::ListKind::leases, options);
+  list.whenGiven([&program, options] {
     program.run = [&program, options] { return runList(program.common, *options, query::ListKind::leases, leaseColumns()); };
   });
 
-  CLI::App* one = lease.add_subcommand("show", "One lease and everything that happened to it");
-  addCommonFlags(*one, program.common, true);
+  Verb one = lease.verb("show", "One lease and everything that happened to it");
+  addCommonFlags(one, program.common, true);
   auto wanted = std::make_shared<ShowOptions>();
-  one->add_option("lease", wanted->lease, "Id")->required();
-  one->add_option_function<std::string>(
+  one.option("lease", wanted->lease, "Id").required();
+  one.option(
       "--at", [wanted](const std::string& value) { wanted->point.values["at"] = value; }, "As it was at a time, or an age");
-  one->add_option_function<std::string>(
+  one.option(
       "--as-of", [wanted](const std::string& value) { wanted->point.values["asOf"] = value; },
       "As the record knew it: up to a seq, a time, or an age");
-  one->callback([&program, wanted] { program.run = [&program, wanted] { return show(program.common, *wanted); }; });
+  one.whenGiven([&program, wanted] { program.run = [&program, wanted] { return show(program.common, *wanted); }; });
 }
 
 }  // namespace counterfoil::cmd

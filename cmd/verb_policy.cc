@@ -97,23 +97,23 @@ int test(const CommonOptions& common, const PolicyOptions& options) {
 
 }  // namespace
 
-void addPolicy(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("policy", "What is granted: set, show, test");
-  verb->require_subcommand(1);
+void addPolicy(Verb app, Program& program) {
+  Verb verb = app.verb("policy", "What is granted: set, show, test");
+  verb.requireVerb();
   auto options = std::make_shared<PolicyOptions>();
-  CLI::App* setVerb = verb->add_subcommand("set", "Make a document the workspace's policy: a new version, recorded");
-  addCommonFlags(*setVerb, program.common, true);
-  setVerb->add_option("file", options->file, "TOML document, - for standard input")->required();
-  setVerb->callback([&program, options] { program.run = [&program, options] { return set(program.common, *options); }; });
-  CLI::App* showVerb = verb->add_subcommand("show", "The policy in force");
-  addCommonFlags(*showVerb, program.common, true);
-  showVerb->callback([&program] { program.run = [&program] { return show(program.common); }; });
-  CLI::App* testVerb = verb->add_subcommand("test", "What a document would decide about a request; nothing is recorded");
-  addCommonFlags(*testVerb, program.common, false);
-  testVerb->add_option("--workspace,-w", program.common.workspace, "Not needed; taken for symmetry with set");
-  testVerb->add_option("file", options->file, "TOML document")->required();
-  testVerb->add_option("--request", options->request, "JSON lease request")->required();
-  testVerb->callback([&program, options] { program.run = [&program, options] { return test(program.common, *options); }; });
+  Verb setVerb = verb.verb("set", "Make a document the workspace's policy: a new version, recorded");
+  addCommonFlags(setVerb, program.common, true);
+  setVerb.option("file", options->file, "TOML document, - for standard input").required();
+  setVerb.whenGiven([&program, options] { program.run = [&program, options] { return set(program.common, *options); }; });
+  Verb showVerb = verb.verb("show", "The policy in force");
+  addCommonFlags(showVerb, program.common, true);
+  showVerb.whenGiven([&program] { program.run = [&program] { return show(program.common); }; });
+  Verb testVerb = verb.verb("test", "What a document would decide about a request; nothing is recorded");
+  addCommonFlags(testVerb, program.common, false);
+  testVerb.option("--workspace,-w", program.common.workspace, "Not needed; taken for symmetry with set");
+  testVerb.option("file", options->file, "TOML document").required();
+  testVerb.option("--request", options->request, "JSON lease request").required();
+  testVerb.whenGiven([&program, options] { program.run = [&program, options] { return test(program.common, *options); }; });
 }
 
 }  // namespace counterfoil::cmd

@@ -88,12 +88,12 @@ int run(const CommonOptions& common, const std::string& sql) {
 
 }  // namespace
 
-void addQuery(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("query", "Read-only SQL over a workspace's views; without SQL, the views and their columns");
-  addCommonFlags(*verb, program.common, true);
+void addQuery(Verb app, Program& program) {
+  Verb verb = app.verb("query", "Read-only SQL over a workspace's views; without SQL, the views and their columns");
+  addCommonFlags(verb, program.common, true);
   auto sql = std::make_shared<std::string>();
-  verb->add_option("sql", *sql, "One SELECT, such as \"SELECT * FROM denials ORDER BY seq DESC LIMIT 20\"");
-  verb->callback([&program, sql] { program.run = [&program, sql] { return run(program.common, *sql); }; });
+  verb.option("sql", *sql, "One SELECT, such as \"SELECT * FROM denials ORDER BY seq DESC LIMIT 20\"");
+  verb.whenGiven([&program, sql] { program.run = [&program, sql] { return run(program.common, *sql); }; });
 }
 
 }  // namespace counterfoil::cmd

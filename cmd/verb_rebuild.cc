@@ -162,13 +162,13 @@ class Rebuild {
 
 }  // namespace
 
-void addRebuild(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("rebuild", "Make the views anew from the log");
-  addCommonFlags(*verb, program.common, false);
-  verb->add_option("--workspace,-w", program.common.workspace, "Only this one");
+void addRebuild(Verb app, Program& program) {
+  Verb verb = app.verb("rebuild", "Make the views anew from the log");
+  addCommonFlags(verb, program.common, false);
+  verb.option("--workspace,-w", program.common.workspace, "Only this one");
   auto options = std::make_shared<RebuildOptions>();
-  verb->add_flag("--check", options->check, "Change nothing: rebuild beside the views and compare their digests");
-  verb->callback([&program, options] {
+  verb.flag("--check", options->check, "Change nothing: rebuild beside the views and compare their digests");
+  verb.whenGiven([&program, options] {
     program.run = [&program, options] {
       Rebuild rebuild(program.common);
       return options->check ? rebuild.check() : rebuild.makeAnew();

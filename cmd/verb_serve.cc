@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 
 #include "cmd/json_log.h"
 #include "cmd/output.h"
@@ -20,6 +21,7 @@
 #include "server/auth/access_recorder.h"
 #include "server/auth/revocations.h"
 #include "server/auth/token_desk.h"
+#include "server/fault_log.h"
 #include "server/http/listener.h"
 #include "server/metrics.h"
 #include "server/server.h"
@@ -61,11 +63,15 @@ sigset_t blockSignals() {
 // Where other verbs find the server. There while it serves.
 class ServerFile {
  public:
-  ServerFile(std::filesystem::path path, const server::Server& running, const std::filesystem::path& tokenSocket) : path_(std::move(path)) {
+  ServerFile(std::filesystem::path path, const server::Server& running, const std::filesystem::path& tokenSocket,
+             const std::string& certificate)
+      : path_(std::move(path)) {
     std::string text;
     JsonObject object(text);
     object.text("url", running.url()).text("adminUrl", running.adminUrl()).number("pid", static_cast<std::uint64_t>(::getpid()));
     object.text("tokenSocket", std::filesystem::absolute(tokenSocket).lexically_normal().string()).text("version", kVersion);
+    // Verbs that find the server here know it by this certificate, whatever name it has.
+    if (!certificate.empty()) object.text("certificate", std::filesystem::absolute(certificate).lexically_normal().string());
     object.end();
     const std::filesystem::path fresh = path_.string() + ".new";
     std::ofstream file(fresh, std::ios::trunc);
@@ -98,6 +104,10 @@ server::ServerOptions optionsOf(const Config& config, const ServeOptions& flags)
   if (options.certificate.empty() != options.certificateKey.empty()) {
     throw Fault(ErrorCode::usage, "a certificate and its key belong together", "give both --tls-cert and --tls-key, or neither");
   }
+  if (options.certificate.empty() && !options.clientAuthorities.empty()) {
+    throw Fault(ErrorCode::usage, "client certificates need TLS",
+                "give --tls-cert and --tls-key beside --tls-client-ca, or no --tls-client-ca");
+  }
   return options;
 }
 
@@ -109,12 +119,14 @@ void waitForEnd(const sigset_t& signals, server::Server& running) {
     const int signal = ::sigtimedwait(&signals, nullptr, &wait);
     if (watchdog) notifyServiceManager("WATCHDOG=1");
     if (signal == SIGHUP) {
+      notifyReloading();
       try {
         running.reloadCertificates();
         spdlog::info("certificates read again");
       } catch (const Fault& fault) {
         spdlog::error("certificates not read again, the old ones stay: {}", fault.what());
       }
+      notifyServiceManager("READY=1");
     }
     if (signal == SIGTERM || signal == SIGINT) return;
   }
@@ -151,6 +163,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   viewOptions.files.folder = config.viewsFolder();
   viewOptions.workers = config.viewWorkers;
   viewOptions.keysComplete = true;
+  viewOptions.background = true;  // a late view delays its readers; a late append delays who asks for a credential
   views::ViewRunner runner(session.log(), session.keyRing(), viewOptions);
   runner.follow();
 
@@ -169,6 +182,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   rates.principalBurst = 2 * rates.principalPerSecond;
   server::RateLimits limits(session.clock(), rates);
   server::Metrics metrics;
+  server::FaultLog faults(session.clock());
   boost::asio::thread_pool blocking(kBlockingThreads);
   waitForSystemView(session, runner);
   server::TokenDesk desk({tokenKeys, authenticator, access, session.clock(), session.random(), config.origin,
@@ -178,26 +192,15 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   server::TokenSocket tokenSocket(config.data, tokenLoop.first().get_executor(), blocking, desk);
   server::StreamHub streams(runner, blocking.get_executor());
   server::VerifyJobs verifyJobs(session.log(), session.keyRing(), session.clock(), blocking);
-  server::Service service{session.ledger(),
-                          session.log(),
-                          runner,
-                          readers,
-                          streams,
-                          authenticator,
-                          tokenKeys,
-                          access,
-                          audit,
-                          limits,
-                          metrics,
-                          verifyJobs,
-                          session.clock(),
-                          session.random(),
-                          blocking,
-                          config.origin,
-                          std::string(kVersion)};
+  server::Service service{session.ledger(), session.log(),   runner,
+                          readers,          streams,         authenticator,
+                          tokenKeys,        access,          audit,
+                          limits,           metrics,         faults,
+                          verifyJobs,       session.clock(), session.random(),
+                          blocking,         config.origin,   std::string(kVersion)};
   server::Server running(service, options);
   running.start();
-  const ServerFile file(config.serverFile(), running, config.tokenSocket());
+  const ServerFile file(config.serverFile(), running, config.tokenSocket(), options.certificate);
   print("counterfoil serves " + running.url() + (running.adminUrl().empty() ? "" : ", health and metrics at " + running.adminUrl()));
   std::cout.flush();
   notifyServiceManager("READY=1");
@@ -217,18 +220,17 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
 
 }  // namespace
 
-void addServe(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("serve", "Serve the ledger over HTTP");
-  addCommonFlags(*verb, program.common, false);
+void addServe(Verb app, Program& program) {
+  Verb verb = app.verb("serve", "Serve the ledger over HTTP");
+  addCommonFlags(verb, program.common, false);
   auto options = std::make_shared<ServeOptions>();
-  verb->add_option("--listen", options->listen, "ADDRESS:PORT of the API (default 127.0.0.1:8780)");
-  verb->add_option("--admin-listen", options->adminListen,
-                   "ADDRESS:PORT of health and metrics (default 127.0.0.1:8781); none to have none");
-  verb->add_option("--tls-cert", options->certificate, "PEM certificate chain: the API speaks TLS 1.3");
-  verb->add_option("--tls-key", options->key, "PEM key of the certificate");
-  verb->add_option("--tls-client-ca", options->clientAuthorities, "PEM authorities of client certificates");
-  verb->add_flag("--accept-clock", options->acceptClock, "The clock is right although it is far ahead of the last entry");
-  verb->callback([&program, options] { program.run = [&program, options] { return serve(program.common, *options); }; });
+  verb.option("--listen", options->listen, "ADDRESS:PORT of the API (default 127.0.0.1:8780)");
+  verb.option("--admin-listen", options->adminListen, "ADDRESS:PORT of health and metrics (default 127.0.0.1:8781); none to have none");
+  verb.option("--tls-cert", options->certificate, "PEM certificate chain: the API speaks TLS 1.3");
+  verb.option("--tls-key", options->key, "PEM key of the certificate");
+  verb.option("--tls-client-ca", options->clientAuthorities, "PEM authorities of client certificates");
+  verb.flag("--accept-clock", options->acceptClock, "The clock is right although it is far ahead of the last entry");
+  verb.whenGiven([&program, options] { program.run = [&program, options] { return serve(program.common, *options); }; });
 }
 
 }  // namespace counterfoil::cmd

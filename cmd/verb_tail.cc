@@ -8,7 +8,7 @@
 #include <optional>
 #include <thread>
 
-#include "cmd/event_stream.h"
+#include "clients/cpp/entry_tail.h"
 #include "cmd/output.h"
 #include "cmd/read_verbs.h"
 #include "cmd/record_reader.h"
@@ -30,12 +30,11 @@ struct TailOptions {
 
 class Tail {
  public:
-  Tail(const CommonOptions& common, const TailOptions& options) : common_(common), options_(options), columns_(entryColumns()) {
+  Tail(const CommonOptions& common, const TailOptions& options)
+      : common_(common), options_(options), columns_(entryColumns()), tail_(options.kinds, firstOf(options)) {
     query::Filters filters;
     filters.kinds = options.kinds;
-    kinds_ = query::expandKinds(filters);
-    if (options.fromStart) next_ = 0;
-    if (options.after) next_ = *options.after + 1;
+    static_cast<void>(query::expandKinds(filters));  // names that are none are refused before anything is asked
   }
 
   // Until the reader of the output goes, or a fault ends it; a signal ends the program.
@@ -58,6 +57,11 @@ class Tail {
   }
 
  private:
+  static std::optional<std::uint64_t> firstOf(const TailOptions& options) {
+    if (options.fromStart) return 0;
+    return options.after ? std::optional(*options.after + 1) : std::nullopt;
+  }
+
   bool print(const boost::json::object& entry, std::string_view text) {
     if (common_.json) {
       cmd::print(text);
@@ -69,58 +73,12 @@ class Tail {
     return static_cast<bool>(std::cout);
   }
 
-  bool show(std::string_view text) {
-    boost::json::error_code failed;
-    const boost::json::value entry = boost::json::parse(text, failed);
-    const boost::json::value* seq = !failed && entry.is_object() ? entry.get_object().if_contains("seq") : nullptr;
-    if (seq == nullptr || !seq->is_int64()) {
-      throw Fault(ErrorCode::notReady, "what answers at this URL is no server of this version", "look at the URL");
-    }
-    next_ = static_cast<std::uint64_t>(seq->get_int64()) + 1;
-    return print(entry.get_object(), boost::json::serialize(entry));
-  }
-
-  // ---- a server ----
-
-  // The end of the record, or its first entry, which a stream cannot begin with.
-  void begin(ServerLink& link) {
-    HttpRequest request;
-    if (!next_) {
-      request.target = link.target("");
-      boost::json::error_code failed;
-      const boost::json::value workspace = boost::json::parse(link.send(request).body, failed);
-      const boost::json::value* entries = !failed && workspace.is_object() ? workspace.get_object().if_contains("entries") : nullptr;
-      if (entries == nullptr || !entries->is_int64()) {
-        throw Fault(ErrorCode::notReady, "what answers at this URL is no server of this version", "look at the URL");
-      }
-      next_ = static_cast<std::uint64_t>(entries->get_int64());
-    }
-    if (*next_ > 0) return;
-    request.target = link.target("/entries/0?wait=0");
-    const std::string first = link.send(request).body;
-    boost::json::error_code failed;
-    const boost::json::value entry = boost::json::parse(first, failed);
-    const boost::json::value* kind = !failed && entry.is_object() ? entry.get_object().if_contains("kind") : nullptr;
-    const bool wanted = kinds_.empty() || (kind != nullptr && kind->is_string() &&
-                                           std::find(kinds_.begin(), kinds_.end(), std::string_view(kind->get_string())) != kinds_.end());
-    next_ = 1;
-    if (wanted) show(first);
-  }
+  bool show(const boost::json::object& entry) { return print(entry, boost::json::serialize(entry)); }
 
   void followServer(ServerLink& link) {
-    begin(link);
-    HttpRequest request;
-    std::vector<query::Parameter> parameters;
-    for (const std::string& kind : options_.kinds) parameters.emplace_back("kind", kind);
-    request.target = link.target("/stream") + queryText(parameters);
-    request.accept = "text/event-stream";
-    request.headers.emplace_back("Last-Event-ID", std::to_string(*next_ - 1));
-    EventStream events;
-    const auto event = [&](const ServerEvent& arrived) { return show(arrived.data); };
-    link.stream(request, [&](std::string_view bytes) {
-      heard_ = std::chrono::steady_clock::now();
-      return events.feed(bytes, event);
-    });
+    const auto entry = [this](const client::Entry& arrived) { return show(arrived.json); };
+    const auto heard = [this] { heard_ = std::chrono::steady_clock::now(); };
+    withFaults([&] { tail_.follow(link, link.target(""), entry, heard, {}); });
   }
 
   // ---- a folder ----
@@ -149,24 +107,25 @@ class Tail {
     const boost::json::array& items = last.at("items").as_array();
     if (items.empty()) return;
     const std::int64_t end = items.front().as_object().at("seq").as_int64();
-    if (!next_) next_ = static_cast<std::uint64_t>(end) + 1;
-    if (*next_ > static_cast<std::uint64_t>(end)) return;
+    if (!tail_.next()) tail_.setNext(static_cast<std::uint64_t>(end) + 1);
+    if (*tail_.next() > static_cast<std::uint64_t>(end)) return;
     query::Filters filters;
     filters.kinds = options_.kinds;
     filters.order = query::Order::ascending;
     filters.limit = kPage;
     query::Cursor cursor;
-    cursor.key = static_cast<std::int64_t>(*next_) - 1;
+    cursor.key = static_cast<std::int64_t>(*tail_.next()) - 1;
     cursor.pinned = end;
     filters.after = query::encodeCursor(query::ListKind::entries, filters, cursor);
     while (!filters.after.empty()) {
       const boost::json::object found = page(filters);
       for (const boost::json::value& entry : found.at("items").as_array()) {
-        if (!show(boost::json::serialize(entry))) return;
+        tail_.setNext(static_cast<std::uint64_t>(entry.as_object().at("seq").as_int64()) + 1);
+        if (!show(entry.as_object())) return;
       }
       filters.after = found.at("next").is_null() ? std::string() : std::string(found.at("next").as_string());
     }
-    next_ = static_cast<std::uint64_t>(end) + 1;
+    tail_.setNext(static_cast<std::uint64_t>(end) + 1);
   }
 
   // Until a server takes over.
@@ -185,24 +144,20 @@ class Tail {
   const CommonOptions common_;
   const TailOptions options_;
   const ListColumns columns_;
-  std::vector<std::string> kinds_;  // sorted or not; empty: all
-  std::optional<std::uint64_t> next_;
+  client::EntryTail tail_;
   std::optional<std::chrono::steady_clock::time_point> heard_;
 };
 
 }  // namespace
 
-void addTail(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("tail", "Entries as they are recorded, until interrupted");
-  addCommonFlags(*verb, program.common, true);
+void addTail(Verb app, Program& program) {
+  Verb verb = app.verb("tail", "Entries as they are recorded, until interrupted");
+  addCommonFlags(verb, program.common, true);
   auto options = std::make_shared<TailOptions>();
-  verb->add_option("--kind", options->kinds, "Kind, or the beginning of some as in 'lease.*'; repeatable");
-  CLI::Option* start =
-      verb->add_flag("--from-start", options->fromStart, "Everything on the record first; without it, what comes from now on");
-  verb->add_option("--after", options->after, "Those behind this seq first")
-      ->check(CLI::Range(std::uint64_t{0}, limits::kJsonIntegerMax))
-      ->excludes(start);
-  verb->callback([&program, options] { program.run = [&program, options] { return Tail(program.common, *options).run(); }; });
+  verb.option("--kind", options->kinds, "Kind, or the beginning of some as in 'lease.*'; repeatable");
+  const Option start = verb.flag("--from-start", options->fromStart, "Everything on the record first; without it, what comes from now on");
+  verb.option("--after", options->after, "Those behind this seq first").within(std::uint64_t{0}, limits::kJsonIntegerMax).excludes(start);
+  verb.whenGiven([&program, options] { program.run = [&program, options] { return Tail(program.common, *options).run(); }; });
 }
 
 }  // namespace counterfoil::cmd

@@ -91,26 +91,26 @@ int rotate(const CommonOptions& common) {
 
 }  // namespace
 
-void addToken(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("token", "Tokens for the server's API: mint, revoke, list, rotate their key");
-  verb->require_subcommand(1);
+void addToken(Verb app, Program& program) {
+  Verb verb = app.verb("token", "Tokens for the server's API: mint, revoke, list, rotate their key");
+  verb.requireVerb();
   auto options = std::make_shared<TokenOptions>();
   const auto add = [&](const char* name, const char* what, auto&& function) {
-    CLI::App* sub = verb->add_subcommand(name, what);
-    addCommonFlags(*sub, program.common, false);
-    sub->callback([&program, function] { program.run = function; });
+    Verb sub = verb.verb(name, what);
+    addCommonFlags(sub, program.common, false);
+    sub.whenGiven([&program, function] { program.run = function; });
     return sub;
   };
-  CLI::App* mintVerb = add("mint", "Print a new token; the server records that it was issued",
-                           [&program, options] { return mint(program.common, *options); });
-  mintVerb->add_option("--role", options->role, "owner, admin, member, reader, auditor or producer")->required();
-  mintVerb->add_option("--workspace,-w", options->workspace, "Workspace id, or * for all (default; a producer names one)");
-  mintVerb->add_option("--subject", options->subject, "Who it is for, such as human:alice (default: you, as operator)");
-  mintVerb->add_option("--ttl", options->ttl, "How long it lasts: at most 1h, 15m for producers (default: that)");
-  mintVerb->add_option("--cert", options->certificate, "PEM file of the client certificate it is bound to");
+  Verb mintVerb = add("mint", "Print a new token; the server records that it was issued",
+                      [&program, options] { return mint(program.common, *options); });
+  mintVerb.option("--role", options->role, "owner, admin, member, reader, auditor or producer").required();
+  mintVerb.option("--workspace,-w", options->workspace, "Workspace id, or * for all (default; a producer names one)");
+  mintVerb.option("--subject", options->subject, "Who it is for, such as human:alice (default: you, as operator)");
+  mintVerb.option("--ttl", options->ttl, "How long it lasts: at most 1h, 15m for producers (default: that)");
+  mintVerb.option("--cert", options->certificate, "PEM file of the client certificate it is bound to");
   add("revoke", "End a token, or all of a subject, at once", [&program, options] { return revoke(program.common, *options); })
-      ->add_option("id", options->revoked, "The token's id as `token list` shows it, or a subject such as human:alice")
-      ->required();
+      .option("id", options->revoked, "The token's id as `token list` shows it, or a subject such as human:alice")
+      .required();
   add("list", "Tokens that are out, never the tokens themselves", [&program] { return list(program.common); });
   add("rotate", "Sign with a new key; tokens of the last one stay valid", [&program] { return rotate(program.common); });
 }

@@ -29,7 +29,8 @@ int verifyData(const CommonOptions& common, const VerifyOptions& options) {
   (ring != nullptr ? outcome.checked : outcome.notChecked).push_back("content");
   std::uint64_t unopened = 0;
   for (const auto& [number, workspace] : outcome.report.workspaces) unopened += workspace.notChecked;
-  if (ring != nullptr && unopened != 0) outcome.notChecked.push_back("content of " + std::to_string(unopened) + " entries whose key is not at hand");
+  if (ring != nullptr && unopened != 0)
+    outcome.notChecked.push_back("content of " + std::to_string(unopened) + " entries whose key is not at hand");
   const bool views = options.against.empty() || std::find(options.against.begin(), options.against.end(), "views") != options.against.end();
   if (views && ring != nullptr && !outcome.unreadable) {
     checkViews(session, outcome);
@@ -42,14 +43,12 @@ int verifyData(const CommonOptions& common, const VerifyOptions& options) {
 
 }  // namespace
 
-void addVerify(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("verify", "Check order, chains, trees, content and views of a ledger");
-  addCommonFlags(*verb, program.common, false);
+void addVerify(Verb app, Program& program) {
+  Verb verb = app.verb("verify", "Check order, chains, trees, content and views of a ledger");
+  addCommonFlags(verb, program.common, false);
   auto options = std::make_shared<VerifyOptions>();
-  verb->add_option("--against", options->against, "What to hold against each other: log, views")
-      ->delimiter(',')
-      ->check(CLI::IsMember({"log", "views"}));
-  verb->callback([&program, options] { program.run = [&program, options] { return verifyData(program.common, *options); }; });
+  verb.option("--against", options->against, "What to hold against each other: log, views").separatedByCommas().oneOf({"log", "views"});
+  verb.whenGiven([&program, options] { program.run = [&program, options] { return verifyData(program.common, *options); }; });
 }
 
 }  // namespace counterfoil::cmd

@@ -172,26 +172,24 @@ int closeWorkspace(const CommonOptions& common, const WorkspaceOptions& options)
 
 }  // namespace
 
-void addWorkspace(CLI::App& app, Program& program) {
-  CLI::App* verb = app.add_subcommand("workspace", "Tenants: create, list, show, close");
-  verb->require_subcommand(1);
+void addWorkspace(Verb app, Program& program) {
+  Verb verb = app.verb("workspace", "Tenants: create, list, show, close");
+  verb.requireVerb();
   auto options = std::make_shared<WorkspaceOptions>();
   const auto add = [&](const char* name, const char* what, auto&& function) {
-    CLI::App* sub = verb->add_subcommand(name, what);
-    addCommonFlags(*sub, program.common, false);
-    sub->callback([&program, function] { program.run = function; });
+    Verb sub = verb.verb(name, what);
+    addCommonFlags(sub, program.common, false);
+    sub.whenGiven([&program, function] { program.run = function; });
     return sub;
   };
-  CLI::App* createVerb = add("create", "Make a workspace", [&program, options] { return create(program.common, *options); });
-  createVerb->add_option("id", options->id, "Id: letters, digits, . _ : @ / + -")->required();
-  createVerb->add_option("--region", options->region, "Region, for the record");
+  Verb createVerb = add("create", "Make a workspace", [&program, options] { return create(program.common, *options); });
+  createVerb.option("id", options->id, "Id: letters, digits, . _ : @ / + -").required();
+  createVerb.option("--region", options->region, "Region, for the record");
   add("list", "All workspaces", [&program] { return list(program.common); });
-  add("show", "One workspace", [&program, options] { return show(program.common, *options); })
-      ->add_option("id", options->id, "Id")
-      ->required();
+  add("show", "One workspace", [&program, options] { return show(program.common, *options); }).option("id", options->id, "Id").required();
   add("close", "Take no more grants and facts; leases still end", [&program, options] { return closeWorkspace(program.common, *options); })
-      ->add_option("id", options->id, "Id")
-      ->required();
+      .option("id", options->id, "Id")
+      .required();
 }
 
 }  // namespace counterfoil::cmd

@@ -208,9 +208,27 @@ TEST_F(ServerCli, VerbsThatNeedTheFolderSayWhoHoldsIt) {
   const Result imported = ledger_.in({"import", "cloudtrail", ledger_.root().string()});
   expectFault(imported, "data_in_use", 3);
   EXPECT_NE(imported.error.find(server.url()), std::string::npos) << imported;
-  expectFault(ledger_.run({"demo"}), "data_in_use", 3);
-  expectFault(ledger_.run({"demo", "--url", server.url()}), "usage", 2);
+  // Its people's tokens come from the folder's own server only.
+  expectFault(ledger_.run({"demo", "--url", "http://127.0.0.1:1"}), "usage", 2);
   expectVerified(ledger_);  // reads beside it
+}
+
+TEST_F(ServerCli, TheDemoPlaysThroughTheServerAsItsPeople) {
+  RunningServer server(ledger_);
+  const Result played = ledger_.run({"demo", "--json"});
+  ASSERT_EQ(played.status, 0) << played;
+  EXPECT_NE(played.out.find("\"workspace\":\"demo\""), std::string::npos) << played;
+  // What each did is theirs on the record: who decides is the token's subject, and who asked cannot be the one.
+  const Result actors = ledger_.run({"query", "--workspace", "demo", "--json",
+                                     "SELECT kind, count(DISTINCT actor) FROM entries WHERE kind IN ('approval.requested', "
+                                     "'approval.decided', 'policy.set', 'lease.granted') GROUP BY kind ORDER BY kind"});
+  ASSERT_EQ(actors.status, 0) << actors;
+  EXPECT_EQ(actors.lines().size(), 4U) << actors;
+  const Result people = ledger_.run({"query", "--workspace", "demo", "--json",
+                                     "SELECT count(*) FROM entries AS asked JOIN entries AS decided ON asked.actor = decided.actor "
+                                     "WHERE asked.kind = 'approval.requested' AND decided.kind = 'approval.decided'"});
+  EXPECT_NE(people.out.find(":0"), std::string::npos) << people;
+  expectVerified(ledger_);
 }
 
 TEST_F(ServerCli, AServerThatWasKilledIsForgotten) {
