@@ -8,13 +8,13 @@ COUNTERFOIL_PACKAGES=(
   g++:g++ cmake:cmake ninja-build:ninja ccache:ccache pkg-config:pkg-config capnproto:capnp libcapnp-dev libspdlog-dev libsqlite3-dev
   libssl-dev libcli11-dev libtomlplusplus-dev libbenchmark-dev libgtest-dev libgmock-dev zlib1g-dev libboost-json1.81-dev
   libboost-container1.81-dev libboost1.81-dev libcjose-dev libjansson-dev prometheus-cpp-dev
-  libcurl4-openssl-dev
+  libcurl4-openssl-dev libmimalloc-dev
 )
 # shellcheck disable=SC2034  # the scripts that source this use them
-COUNTERFOIL_TEST_PACKAGES=(git:git jq:jq)
+COUNTERFOIL_TEST_PACKAGES=(git:git jq:jq curl:curl openssl:openssl)
 # shellcheck disable=SC2034
 COUNTERFOIL_DEV_PACKAGES=(
-  sqlite3:sqlite3 strace:strace python3:python3 clang-14:clang++-14 libclang-rt-14-dev clang-format-14:clang-format-14
+  sqlite3:sqlite3 strace:strace python3:python3 python3-venv nodejs:node npm:npm clang-14:clang++-14 libclang-rt-14-dev clang-format-14:clang-format-14
   clang-tidy-14:clang-tidy-14
 )
 COUNTERFOIL_PRESETS=(release debug asan-ubsan tsan fuzz)

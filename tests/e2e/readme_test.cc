@@ -1,9 +1,12 @@
-// What README.md tells people to type works, and prints what it says: every fenced block `sh` that begins with the line `# tour` is run, in
-// order, in one fresh folder; a block `text` right behind it is its whole output. A line that ends in `# exit N` ends with that status.
+// What the documents tell people to type works, and prints what they say: every fenced block `sh` that begins with the line `# tour` is
+// run, in order, in one fresh folder; a block `text` right behind it is its whole output. A line that ends in `# exit N` ends with that
+// status.
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include <array>
+#include <boost/json/parse.hpp>
 #include <cctype>
 #include <cstdio>
 #include <filesystem>
@@ -22,7 +25,7 @@ namespace {
 constexpr std::string_view kShownFolder = "/home/you/tour";
 
 struct Block {
-  std::size_t line = 0;  // of README.md, for people
+  std::size_t line = 0;  // of the document, for people
   std::string commands;
   std::string output;  // empty: anything will do
 };
@@ -151,9 +154,30 @@ TEST(Readme, TheComparisonForgivesOnlyWhatDiffers) {
   EXPECT_EQ(comparable("5\toperator:root\trenewed\t \n", "/x"), "5\toperator:you\trenewed\n");
 }
 
-TEST(Readme, TheTourWorksAsShown) {
-  const std::vector<Block> tour = tourOf(linesOf(std::string(COUNTERFOIL_SOURCE_DIR) + "/README.md"));
-  ASSERT_GE(tour.size(), 5U) << "README.md has lost its tour";
+// A tour may start a server: it must not outlive a tour that failed.
+void stopServer(const std::filesystem::path& folder) {
+  std::ifstream file(folder / "var" / "server.json");
+  boost::system::error_code failed;
+  const boost::json::value json = boost::json::parse(file, failed);
+  if (failed || !json.is_object() || !json.get_object().contains("pid")) return;
+  ::kill(static_cast<pid_t>(json.at("pid").to_number<std::int64_t>()), SIGTERM);
+}
+
+struct Tour {
+  const char* document;
+  std::size_t blocksMin;
+};
+
+void PrintTo(const Tour& tour, std::ostream* out) {
+  *out << tour.document;
+}
+
+class DocumentedTour : public testing::TestWithParam<Tour> {};
+
+TEST_P(DocumentedTour, WorksAsShown) {
+  const std::string document = GetParam().document;
+  const std::vector<Block> tour = tourOf(linesOf(std::string(COUNTERFOIL_SOURCE_DIR) + "/" + document));
+  ASSERT_GE(tour.size(), GetParam().blocksMin) << document << " has lost its tour";
   const std::filesystem::path binary = std::filesystem::absolute(binaryPath());
   ASSERT_TRUE(std::filesystem::exists(binary)) << "build the program first: " << binary;
   const TemporaryFolder scratch;
@@ -167,12 +191,18 @@ TEST(Readme, TheTourWorksAsShown) {
     std::ofstream(script, std::ios::trunc) << scriptOf(block);
     const Ran ran = run("cd '" + folder.string() + "' && env -i PATH='" + bin.string() + "':/usr/bin:/bin HOME='" +
                         scratch.path().string() + "' LC_ALL=C.UTF-8 bash '" + script.string() + "' 2>&1 </dev/null");
-    ASSERT_EQ(ran.status, 0) << "README.md, line " << block.line << ":\n" << ran.output;
+    if (ran.status != 0) stopServer(folder);
+    ASSERT_EQ(ran.status, 0) << document << ", line " << block.line << ":\n" << ran.output;
     if (!block.output.empty()) {
-      EXPECT_EQ(comparable(ran.output, folder.string()), comparable(block.output, folder.string())) << "README.md, line " << block.line;
+      EXPECT_EQ(comparable(ran.output, folder.string()), comparable(block.output, folder.string())) << document << ", line " << block.line;
     }
   }
+  EXPECT_FALSE(std::filesystem::exists(folder / "var" / "server.json")) << document << " leaves a server behind";
+  stopServer(folder);
 }
+
+INSTANTIATE_TEST_SUITE_P(Documents, DocumentedTour, testing::Values(Tour{"README.md", 5}, Tour{"docs/server.md", 9}),
+                         [](const auto& tour) { return std::string(tour.param.document) == "README.md" ? "Readme" : "Server"; });
 
 }  // namespace
 }  // namespace counterfoil::test
