@@ -184,6 +184,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   server::Metrics metrics;
   server::FaultLog faults(session.clock());
   boost::asio::thread_pool blocking(kBlockingThreads);
+  boost::asio::thread_pool verifying(1);
   waitForSystemView(session, runner);
   server::TokenDesk desk({tokenKeys, authenticator, access, session.clock(), session.random(), config.origin,
                           [&session](std::string_view id) { return session.ledger().findWorkspace(id).has_value(); }},
@@ -191,7 +192,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   server::EventLoops tokenLoop(1);
   server::TokenSocket tokenSocket(config.data, tokenLoop.first().get_executor(), blocking, desk);
   server::StreamHub streams(runner, blocking.get_executor());
-  server::VerifyJobs verifyJobs(session.log(), session.keyRing(), session.clock(), blocking);
+  server::VerifyJobs verifyJobs(session.log(), session.keyRing(), session.clock(), verifying);
   server::Service service{session.ledger(), session.log(),   runner,
                           readers,          streams,         authenticator,
                           tokenKeys,        access,          audit,
@@ -211,6 +212,9 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   running.stop();
   streams.stop();
   tokenLoop.stop();
+  verifyJobs.stop();
+  verifying.stop();
+  verifying.join();
   blocking.join();
   runner.stop();
   session.close();

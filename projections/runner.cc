@@ -528,6 +528,17 @@ std::vector<std::pair<WorkspaceNumber, ViewStatus>> ViewRunner::troubled() {
   return result;
 }
 
+std::uint64_t ViewRunner::lag() const {
+  const auto states = board_.all();
+  std::uint64_t entries = 0;
+  const std::lock_guard guard(mutex_);
+  for (const auto& [workspace, state] : states) {
+    const auto head = heads_.find(workspace);
+    if (head != heads_.end() && head->second.size > state.size) entries += head->second.size - state.size;
+  }
+  return entries;
+}
+
 bool ViewRunner::waitFor(WorkspaceNumber workspace, Sequence seq, std::int64_t milliseconds) {
   status(workspace);
   const auto ready = [&](const ViewState& state) { return state.fault.has_value() || state.size > seq.value; };

@@ -77,6 +77,8 @@ class ViewRunner {
   ViewStatus status(WorkspaceNumber workspace);
   // Workspaces with a fault, or behind.
   std::vector<std::pair<WorkspaceNumber, ViewStatus>> troubled();
+  // Entries read from the log that its views do not hold yet, all together.
+  std::uint64_t lag() const;
   // Until the view holds `seq`. False after `milliseconds`, or at once if the view has a fault.
   bool waitFor(WorkspaceNumber workspace, Sequence seq, std::int64_t milliseconds);
   // Every workspace this runner knows of, in the log or on disk, ascending.

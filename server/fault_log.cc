@@ -17,6 +17,7 @@ struct Words {
 
 // Codes whose details name files of the server or places in its log, whatever the detail.
 constexpr Words kWords[] = {
+    {ErrorCode::internal, "something in the ledger failed that should not", "tell the operator the requestId"},
     {ErrorCode::diskFull, "the disk of the ledger is full", "nothing was recorded; ask again with the same id once there is space"},
     {ErrorCode::viewDamaged, "the view of this workspace cannot be read", "tell the operator the requestId: views can be rebuilt"},
     {ErrorCode::logDamaged, "the log of the ledger is damaged", "tell the operator the requestId"},

@@ -67,10 +67,8 @@ struct Server::State {
     result.liveLeases = static_cast<double>(status.liveLeases);
     result.owedTerminals = static_cast<double>(status.owedTerminals);
     result.intakeBytes = static_cast<double>(service.ledger.intakeBytes());
-    for (const auto& [workspace, view] : service.views.troubled()) {
-      result.viewLagEntries += static_cast<double>(view.lag);
-      if (view.fault) result.viewsTroubled += 1;
-    }
+    result.viewLagEntries = static_cast<double>(service.views.lag());
+    for (const auto& [workspace, view] : service.views.troubled()) result.viewsTroubled += view.fault ? 1 : 0;
     result.openViews = static_cast<double>(service.readers.open());
     result.connections = static_cast<double>(listener->connections());
     result.streams = static_cast<double>(service.streams.waiting());

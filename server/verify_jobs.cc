@@ -4,6 +4,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "ledger/core/current_thread.h"
 #include "ledger/core/encoding.h"
 #include "ledger/core/json.h"
 #include "ledger/core/verify.h"
@@ -19,11 +20,15 @@ constexpr std::size_t kProblemsShown = 100;
 // One workspace's entries, as the log holds them.
 class WorkspaceSource final : public VerifySource {
  public:
-  WorkspaceSource(log::EventLog& eventLog, keys::KeyRing& ring, WorkspaceNumber workspace)
-      : keys_(ring.workspace(workspace)), workspace_(workspace), reader_(eventLog.read(PartitionId{0}, log::FoldState{})) {}
+  WorkspaceSource(log::EventLog& eventLog, keys::KeyRing& ring, WorkspaceNumber workspace, const std::atomic<bool>& stopping)
+      : stopping_(stopping),
+        keys_(ring.workspace(workspace)),
+        workspace_(workspace),
+        reader_(eventLog.read(PartitionId{0}, log::FoldState{})) {}
 
   bool next(VerifyItem& item) override {
     while (reader_->next(record_)) {
+      if (stopping_) throw Fault(ErrorCode::notReady, "the server stops", "ask again when it is back");
       if (record_.kind != log::RecordKind::entry || record_.workspace != workspace_) continue;
       item.workspace = record_.workspace;
       item.seq = record_.seq;
@@ -40,6 +45,7 @@ class WorkspaceSource final : public VerifySource {
   }
 
  private:
+  const std::atomic<bool>& stopping_;
   std::shared_ptr<keys::WorkspaceKeys> keys_;
   WorkspaceNumber workspace_;
   std::unique_ptr<log::PartitionReader> reader_;
@@ -63,10 +69,11 @@ std::string problemsJson(const VerifyReport& report) {
 }  // namespace
 
 void VerifyJobs::run(WorkspaceNumber workspace, Job& job) const {
+  runInBackground();
   std::string result;
   JsonObject object(result);
   try {
-    WorkspaceSource source(log_, ring_, workspace);
+    WorkspaceSource source(log_, ring_, workspace, stopping_);
     const VerifyReport report = verify(source, Strictness::lenient, [&](std::uint64_t entries) {
       const std::lock_guard lock(job.mutex);
       job.entries = entries;
@@ -83,6 +90,11 @@ void VerifyJobs::run(WorkspaceNumber workspace, Job& job) const {
     spdlog::error("verifying a workspace failed: {}", fault.what());
     const std::string detail = FaultLog::withoutPlaces(fault).detail();
     object.text("state", "failed").boolean("ok", false).text("code", factsOf(fault.code()).text).text("detail", detail);
+  } catch (const std::exception& unexpected) {
+    // What other libraries throw may quote values: neither the answer nor the log gets the text.
+    spdlog::error("verifying a workspace failed: an unexpected exception of type {}", typeid(unexpected).name());
+    object.text("state", "failed").boolean("ok", false).text("code", factsOf(ErrorCode::internal).text);
+    object.text("detail", "something unexpected failed");
   }
   const std::lock_guard lock(job.mutex);
   job.finishedAt = clock_.wall();

@@ -1,6 +1,7 @@
 // Verifying one workspace's chain in the background: hash, place, form and tree of every entry in the log, one job a workspace at a time.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/thread_pool.hpp>
 #include <cstdint>
 #include <map>
@@ -14,7 +15,8 @@
 
 namespace counterfoil::server {
 
-// Thread safe. All must outlive the jobs, and the pool must be joined before this goes.
+// Thread safe. All must outlive the jobs, and the pool must be joined before this goes. The pool is theirs alone: a job reads the whole
+// log, and what others wait for must not stand behind it.
 class VerifyJobs {
  public:
   VerifyJobs(log::EventLog& eventLog, keys::KeyRing& ring, const Clock& clock, boost::asio::thread_pool& pool)
@@ -22,6 +24,8 @@ class VerifyJobs {
   // How the latest job stands, as JSON: {"state":"running"|"done"|"failed","entries","root"?,"ok"?,"notChecked"?,"problems"?,...}. Starts
   // one if none ran in the last minute. Why one failed is in the log; the answer has the code and no places of the server.
   std::string look(WorkspaceNumber workspace);
+  // Jobs under way end at their next entry, as failed.
+  void stop() { stopping_ = true; }
 
  private:
   struct Job {
@@ -39,6 +43,7 @@ class VerifyJobs {
   keys::KeyRing& ring_;
   const Clock& clock_;
   boost::asio::thread_pool& pool_;
+  std::atomic<bool> stopping_{false};
   std::mutex mutex_;
   std::map<WorkspaceNumber, std::shared_ptr<Job>> jobs_;
 };

@@ -43,21 +43,21 @@ SharedBlocks& shared() {
   return *blocks;
 }
 
+// Outlives ThreadBlocks: what is destroyed after it on the same thread may still give blocks back. (A flag in the object itself would be no
+// use: stores to an object that ends are dropped by the compiler.)
+thread_local bool threadEnds = false;
+
 class ThreadBlocks {
  public:
   ~ThreadBlocks() {
     giveAway(count_);
-    ended_ = true;
+    threadEnds = true;
   }
   std::uint8_t* take() {
-    if (count_ == 0 && !ended_) count_ = shared().take(blocks_.data(), kThreadBlocks / 2);
+    if (count_ == 0) count_ = shared().take(blocks_.data(), kThreadBlocks / 2);
     return count_ > 0 ? blocks_[--count_] : new std::uint8_t[kPooledBlockBytes];
   }
   void give(std::uint8_t* block) noexcept {
-    if (ended_) {
-      delete[] block;
-      return;
-    }
     if (count_ == kThreadBlocks) giveAway(kThreadBlocks / 2);
     blocks_[count_++] = block;
   }
@@ -72,7 +72,6 @@ class ThreadBlocks {
 
   std::array<std::uint8_t*, kThreadBlocks> blocks_;
   std::size_t count_ = 0;
-  bool ended_ = false;
 };
 
 ThreadBlocks& ofThisThread() {
@@ -92,10 +91,14 @@ void givePooledBlock(std::uint8_t* block) noexcept {
 }
 #else
 std::uint8_t* takePooledBlock() {
-  return ofThisThread().take();
+  return threadEnds ? new std::uint8_t[kPooledBlockBytes] : ofThisThread().take();
 }
 void givePooledBlock(std::uint8_t* block) noexcept {
-  ofThisThread().give(block);
+  if (threadEnds) {
+    delete[] block;
+  } else {
+    ofThisThread().give(block);
+  }
 }
 #endif
 

@@ -292,6 +292,18 @@ void Ledger::inspect(const std::function<void(const PartitionState&)>& visit) {
   inspected_.wait(lock, [&] { return done; });
 }
 
+void Ledger::inspectDurable(const std::function<void(const PartitionState&)>& visit) {
+  for (;;) {
+    std::promise<bool> durable;
+    inspect([&](const PartitionState& state) {
+      visit(state);
+      sequencer_->whenDurable([&](const Answer*, const Fault* fault) { durable.set_value(fault == nullptr); });
+    });
+    if (durable.get_future().get()) return;
+    if (const auto fault = sequencer_->status().fault) throw *fault;
+  }
+}
+
 void Ledger::drain() {
   for (bool quiet = false; !quiet;) {
     inspect([&](const PartitionState&) { quiet = sequencer_->idle(); });

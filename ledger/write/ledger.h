@@ -74,6 +74,9 @@ class Ledger {
   void acceptClock();
   // Runs `visit` on the sequencer's thread between two batches, with the state as it is; for policy tests and listings.
   void inspect(const std::function<void(const PartitionState&)>& visit);
+  // The same for what is told to others: returns once everything that `visit` saw is durable. If the log refuses some of it, `visit` is
+  // called again, with the state as it is then. Throws the ledger's fault if it has stopped.
+  void inspectDurable(const std::function<void(const PartitionState&)>& visit);
   // An id for a caller that gave none.
   EntryId freshId();
 

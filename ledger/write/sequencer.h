@@ -69,6 +69,9 @@ class Sequencer {
   // Wakes waitForWork().
   void wake();
   void acceptClock();
+  // `done` is called once everything recorded so far is durable (with an answer that says nothing), or with the fault if it will not be. At
+  // once if nothing is in flight, else on the log's thread or this one.
+  void whenDurable(Completion done);
   SequencerStatus status() const;
   std::size_t intakeBytes() const { return intake_.bytes(); }
   // The ledger's time as of the last batch, or the wall clock before that; for ids of callers that give none. Any thread.

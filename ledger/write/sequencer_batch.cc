@@ -39,6 +39,18 @@ void Sequencer::buildBatch(Timestamp now) {
   append(std::move(batch));
 }
 
+void Sequencer::whenDurable(Completion done) {
+  const Answer nothing;
+  if (outstanding_ == 0) {
+    done(&nothing, nullptr);
+    return;
+  }
+  auto batch = std::make_unique<Batch>();
+  batch->mark = state_.endBatch();
+  batch->waiting.push_back({std::move(done), nothing, EntryId{}, false});
+  append(std::move(batch));
+}
+
 void Sequencer::append(std::unique_ptr<Batch> batch) {
   ++outstanding_;
   std::vector<log::NewRecord> records;

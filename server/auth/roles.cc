@@ -86,6 +86,8 @@ bool Caller::may(Action action, std::string_view workspaceId) const {
     const bool record = (role == Role::owner || role == Role::admin) && (kOfSystem & bit(action)) != 0;
     return allWorkspaces() && (proofs || record);
   }
+  // The list of workspaces has those the token reaches.
+  if (action == Action::listWorkspaces && workspaceId.empty()) return true;
   return allWorkspaces() || (!workspaceId.empty() && workspaceId == workspace);
 }
 

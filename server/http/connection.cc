@@ -116,11 +116,13 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
 
   // ---- ConnectionHandle ----
   void finish() override {
-    last_ = true;
+    finishing_ = last_ = true;
     if (waiting_) abort();
   }
   void abort() override {
     error_code ignored;
+    // Without chunks an orderly end is how a whole answer ends; only a reset tells that this one is cut.
+    if (streaming_ && !chunked_) socket().set_option(asio::socket_base::linger(true, 0), ignored);
     socket().close(ignored);
   }
 
@@ -128,7 +130,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
   const RequestHead& head() const override { return head_; }
   std::string_view bearerToken() const override { return {token_.data(), token_.size()}; }
   std::string_view mediaType() const override { return mediaType_; }
-  bool ending() const override { return context_.stopping || last_; }
+  bool ending() const override { return context_.stopping || finishing_; }
 
   asio::awaitable<std::string_view> body(std::size_t bytesMax) override {
     co_await welcomeBody(bytesMax);
@@ -147,12 +149,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
       lining_ = true;
       co_await welcomeBody(bytesMax);
     }
-    // What the last call gave goes, and is wiped where it lay.
-    if (lineEnd_ > 0) {
-      crypto::wipe(body_.data(), lineEnd_);
-      body_.erase(body_.begin(), body_.begin() + static_cast<std::ptrdiff_t>(lineEnd_));
-      lineEnd_ = 0;
-    }
+    dropLastLine();
     bool skipping = false;
     std::size_t searched = 0;
     for (;;) {
@@ -173,9 +170,8 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
       const bool more = co_await readPiece();
       if (!more) {
         if (body_.empty() && !skipping) co_return std::nullopt;
-        const std::size_t length = body_.size();
-        lineEnd_ = length;
-        co_return lineOf(length, skipping || length > lineMax);
+        lineEnd_ = body_.size();
+        co_return lineOf(lineEnd_, skipping || lineEnd_ > lineMax);
       }
       if (bodyBytes_ > bytesMax) throw tooLarge(bytesMax);
       body_.insert(body_.end(), piece_.begin(), piece_.end());
@@ -184,8 +180,11 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
 
   asio::awaitable<void> beginStream(Response response) override {
     streaming_ = true;
+    chunked_ = parser_->get().version() == 11;  // what was there before does not know the coding: the end of the connection is the end
+    // Only a handler that reads lines reads on behind this; what nobody reads would pass for the next request.
+    if (!chunked_ || (!parser_->is_done() && !lining_)) last_ = true;
     std::string text = headText(response, true);
-    if (!response.body.empty() && method() != http::verb::head) appendChunk(response.body, text);
+    if (!response.body.empty() && method() != http::verb::head) appendPiece(response.body, text);
     co_await write(text, context_.limits.write);
   }
 
@@ -193,7 +192,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     if (chunk.empty() || method() == http::verb::head) co_return;
     std::string text;
     text.reserve(chunk.size() + 16);
-    appendChunk(chunk, text);
+    appendPiece(chunk, text);
     co_await write(text, std::chrono::milliseconds(milliseconds));
   }
 
@@ -259,12 +258,30 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     }
     const Response response = co_await context_.dispatch(*this);
     if (streaming_) {
-      co_await write("0\r\n\r\n", context_.limits.write);
+      co_await endStream(response.status < 400);
     } else {
       if (!parser_->is_done()) co_await drain();
       co_await answer(response);
     }
     co_return !last_;
+  }
+
+  asio::awaitable<void> endStream(bool whole) {
+    if (!whole || !parser_->is_done()) last_ = true;
+    // Cut, it has no last chunk: its reader sees that something is missing, and has what was sent before.
+    if (!whole && !chunked_) abort();
+    if (!whole) co_return;
+    if (chunked_ && method() != http::verb::head) co_await write("0\r\n\r\n", context_.limits.write);
+    streaming_ = false;
+  }
+
+  // What line() gave last goes. Behind the end of body_ nothing is left of it: reset() wipes no further than that.
+  void dropLastLine() {
+    const std::size_t left = body_.size() - lineEnd_;
+    std::copy(body_.begin() + static_cast<std::ptrdiff_t>(lineEnd_), body_.end(), body_.begin());
+    crypto::wipe(body_.data() + left, lineEnd_);
+    body_.resize(left);
+    lineEnd_ = 0;
   }
 
   void reset() {
@@ -296,7 +313,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     lineEnd_ = 0;
     bodyBytes_ = 0;
     rateUnits_ = 0;
-    streaming_ = lining_ = welcomed_ = false;
+    streaming_ = chunked_ = lining_ = welcomed_ = false;
   }
 
   asio::awaitable<bool> waitForRequest() {
@@ -322,9 +339,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     error_code error;
     co_await http::async_read_header(stream_, buffer_, *parser_, asio::redirect_error(asio::use_awaitable, error));
     if (done()) throw Fault(ErrorCode::tooSlow, "the request's head did not arrive in time", "send it at once");
-    if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-      throw headerTooLarge();
-    }
+    if (error == http::error::header_limit || error == http::error::buffer_overflow) throw headerTooLarge();
     if (error && error.category() == http::make_error_code(http::error::bad_method).category() && error != http::error::end_of_stream &&
         error != http::error::partial_message) {
       throw Fault(ErrorCode::invalidValue, "this is not a valid HTTP/1.1 request", "see RFC 9112");
@@ -408,6 +423,8 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
       error_code error;
       co_await http::async_read_some(stream_, buffer_, *parser_, asio::redirect_error(asio::use_awaitable, error));
       const bool late = done();
+      const std::size_t got = chunk_.size() - body.size;
+      chunkUsed_ = std::max(chunkUsed_, got);  // also of a piece that ends in an error
       if (error == http::error::need_buffer) error = {};
       if (error && late) {
         last_ = true;
@@ -419,8 +436,6 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
         throw Fault(ErrorCode::invalidValue, "the body is not valid chunked coding", "see RFC 9112 7.1");
       }
       if (error) gone(error);
-      const std::size_t got = chunk_.size() - body.size;
-      chunkUsed_ = std::max(chunkUsed_, got);
       bodyBytes_ += got;
       if (got == 0) continue;
       // By what arrived in all: a byte now and then buys no time.
@@ -454,16 +469,13 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     last_ = true;
   }
 
-  std::string headText(const Response& response, bool chunked) {
+  std::string headText(const Response& response, bool stream) {
     std::string text = "HTTP/1.1 " + std::to_string(response.status) + ' ' + std::string(reasonPhrase(response.status)) + "\r\n";
     const auto add = [&](std::string_view name, std::string_view value) { text.append(name).append(": ").append(value).append("\r\n"); };
     if (response.status != 204) {
       if (!response.contentType.empty()) add("Content-Type", response.contentType);
-      if (chunked) {
-        add("Transfer-Encoding", "chunked");
-      } else {
-        add("Content-Length", std::to_string(response.body.size()));
-      }
+      if (!stream) add("Content-Length", std::to_string(response.body.size()));
+      if (stream && chunked_) add("Transfer-Encoding", "chunked");
     }
     add("X-Request-Id", head_.requestId);
     add("Cache-Control", "no-store");
@@ -483,10 +495,15 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     crypto::wipe(text.data(), text.size());
   }
 
-  static void appendChunk(std::string_view chunk, std::string& text) {
+  // Of a stream: as a chunk, or as it is.
+  void appendPiece(std::string_view piece, std::string& text) const {
+    if (!chunked_) {
+      text.append(piece);
+      return;
+    }
     std::array<char, 16> size;
-    const auto [end, ignored] = std::to_chars(size.data(), size.data() + size.size(), chunk.size(), 16);
-    text.append(size.data(), end).append("\r\n").append(chunk).append("\r\n");
+    const auto [end, ignored] = std::to_chars(size.data(), size.data() + size.size(), piece.size(), 16);
+    text.append(size.data(), end).append("\r\n").append(piece).append("\r\n");
   }
 
   asio::awaitable<void> write(std::string_view text, std::chrono::milliseconds limit) {
@@ -541,9 +558,11 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
   std::size_t rateUnits_ = 0;  // of bodyBytes_ that bought time
   std::chrono::steady_clock::time_point bodyDeadline_;
   bool timedOut_ = false;
-  bool waiting_ = false;  // for a request's first byte, or the end of the handshake
-  bool last_ = false;     // this request is the connection's last
+  bool waiting_ = false;    // for a request's first byte, or the end of the handshake
+  bool last_ = false;       // this request is the connection's last
+  bool finishing_ = false;  // finish() was called
   bool streaming_ = false;
+  bool chunked_ = false;  // the stream is
   bool lining_ = false;
   bool welcomed_ = false;
 };

@@ -60,11 +60,14 @@ class Exchange {
   };
   virtual asio::awaitable<std::optional<Line>> line(std::size_t lineMax, std::size_t bytesMax) = 0;
 
-  // Begins an answer whose length nobody knows (chunked); its body is sent first. After this the handler's own Response is not sent.
+  // Begins an answer whose length nobody knows; its body is sent first. After this the handler's own Response is not sent: a status below
+  // 400 ends the stream, any other breaks the connection off, so that the peer does not take for whole what was cut. Goes out chunked, to
+  // HTTP/1.0 as it is until the connection's end. A body of the request that was not begun with line() cannot be read any more, and a body
+  // that is not read to its end makes the connection end with the stream.
   virtual asio::awaitable<void> beginStream(Response head) = 0;
   // Sends more. Waits for the peer to take it, at most `milliseconds`: then Fault(tooSlow), and the connection ends.
   virtual asio::awaitable<void> send(std::string_view chunk, std::int64_t milliseconds) = 0;
-  // True once the peer closed its side or the server is stopping; streams end then.
+  // True once the server is stopping; streams end then. That the peer has gone is seen by the next send().
   virtual bool ending() const = 0;
 };
 

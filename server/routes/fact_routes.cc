@@ -126,6 +126,10 @@ class Bulk : public std::enable_shared_from_this<Bulk> {
 };
 
 asio::awaitable<Response> manyFacts(Call& call, Service& service) {
+  if (!call.exchange.head().header("idempotency-key").empty()) {
+    throw Fault(ErrorCode::invalidValue, "an Idempotency-Key stands for one request, not for many facts", "give each line an id of its own",
+                "Idempotency-Key");
+  }
   const std::string workspace(call.variable("workspace"));
   const auto executor = co_await asio::this_coro::executor;
   const auto bulk = std::make_shared<Bulk>(executor, service, workspace, call.exchange.head().requestId);

@@ -197,7 +197,9 @@ void writeWorkspace(const WorkspaceFacts& facts, std::string& out) {
 
 std::vector<WorkspaceFacts> inspectWorkspaces(Service& service, std::vector<std::pair<std::string, WorkspaceNumber>> wanted) {
   std::vector<WorkspaceFacts> result;
-  service.ledger.inspect([&](const write::PartitionState& state) {
+  // An auditor who was told a head that the log then refused would see a fork.
+  service.ledger.inspectDurable([&](const write::PartitionState& state) {
+    result.clear();
     for (const auto& [id, number] : wanted) {
       WorkspaceFacts facts;
       facts.id = id;

@@ -131,7 +131,6 @@ asio::awaitable<Response> stream(Call& call, const Streams& streams, std::vector
   listener.next = firstSeq(streams, head, listener.workspace, single);
   Response response;
   response.contentType = "text/event-stream";
-  response.headers.emplace_back("Cache-Control", "no-store");
   if (head.method == "HEAD") co_return response;
   std::string what = fixed.empty() ? "stream" : "revocations/stream";
   for (const std::string& kind : filters.kinds) what += " kind=" + kind;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <fstream>
 #include <thread>
 
@@ -226,6 +227,35 @@ TEST_F(LedgerTest, UnknownWorkspacesAreRefused) {
   } catch (const Fault& fault) {
     EXPECT_EQ(fault.code(), ErrorCode::noSuchItem);
   }
+}
+
+// What others are told of must be in the log already: a head that the log then refuses would look like a fork.
+TEST_F(LedgerTest, AnInspectionForOthersShowsWhatIsDurableOnly) {
+  std::atomic<bool> ending{false};
+  std::thread writer([&] {
+    std::atomic<int> under{0};
+    for (int number = 0; !ending; ++number) {
+      ++under;
+      ledger_->execute("alpha", request("lease-" + std::to_string(number), 600), [&](const Answer*, const Fault*) { --under; });
+      while (under > 20) std::this_thread::yield();
+    }
+    while (under > 0) std::this_thread::yield();
+  });
+  std::uint64_t seen = 0;
+  for (int round = 0; round < 200; ++round) {
+    ChainHead head;
+    ledger_->inspectDurable([&](const PartitionState& state) { head = state.findWorkspace({1})->head(); });
+    const auto reader = log_->read(PartitionId{0}, log::FoldState{});
+    log::ValidRecord record;
+    while (reader->next(record)) continue;
+    const auto& heads = reader->state().heads;
+    ASSERT_GE(heads.at({1}).size, head.size()) << "round " << round;
+    seen = head.size();
+    if (seen > 3'000) break;  // reading the whole log each time
+  }
+  ending = true;
+  writer.join();
+  EXPECT_GT(seen, 10U);
 }
 
 }  // namespace

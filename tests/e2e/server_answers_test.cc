@@ -1,0 +1,82 @@
+// What a caller is told and what not: lists of what its token reaches, keys that stand for one request.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/e2e/running_server.h"
+
+namespace counterfoil::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class ServerAnswers : public ::testing::Test {
+ protected:
+  LedgerFolder ledger_;
+};
+
+TEST_F(ServerAnswers, ATokenOfOneWorkspaceSeesThatOneInTheList) {
+  RunningServer server(ledger_);
+  ASSERT_EQ(server.client("owner").post("/v1/workspaces", R"({"id":"w2"})").status, 201);
+  for (const char* role : {"owner", "admin", "member", "reader", "auditor"}) {
+    const HttpAnswer list = server.client(role, "w2").get("/v1/workspaces");
+    EXPECT_EQ(list.status, 200) << role << list;
+    const boost::json::value page = list.json();
+    ASSERT_EQ(page.at("items").as_array().size(), 1U) << role << list;
+    EXPECT_EQ(page.at("items").at(0).at("id").as_string(), "w2");
+    EXPECT_EQ(page.at("items").at(0).at("root").as_string().size(), 64U);
+  }
+  EXPECT_EQ(server.client("producer", "w2").get("/v1/workspaces").status, 403);
+  EXPECT_EQ(server.client("owner").get("/v1/workspaces").json().at("items").as_array().size(), 2U);
+}
+
+TEST_F(ServerAnswers, AKeyStandsForOneRequestAndNotForManyFacts) {
+  RunningServer server(ledger_);
+  HttpClient member = server.client("member");
+  const std::string lines = "{\"kind\":\"tool.invoked\",\"tool\":\"git\",\"outcome\":\"ok\"}\n";
+  const auto send = [&](const char* headers) {
+    return member.ask("POST", "/v1/workspaces/w1/facts", lines + lines, "application/x-ndjson", headers);
+  };
+  const std::uint64_t before = member.get("/v1/workspaces/w1").json().at("entries").to_number<std::uint64_t>();
+  for (const char* headers : {"Idempotency-Key: 01a1fc4b-0c3e-7aa3-9a6a-68051649e9dc\r\n", "Idempotency-Key: rubbish\r\n"}) {
+    const HttpAnswer refused = send(headers);
+    EXPECT_EQ(refused.status, 400) << refused;
+    EXPECT_EQ(refused.at({"code"}), "invalid_value") << refused;
+  }
+  EXPECT_EQ(member.get("/v1/workspaces/w1").json().at("entries").to_number<std::uint64_t>(), before);
+  EXPECT_EQ(send("").status, 200);
+  EXPECT_EQ(member.get("/v1/workspaces/w1").json().at("entries").to_number<std::uint64_t>(), before + 2);
+}
+
+// Jobs that read the whole log have a thread of their own: nobody waits behind them.
+TEST_F(ServerAnswers, VerifyingManyWorkspacesDelaysNobody) {
+  RunningServer server(ledger_);
+  HttpClient owner = server.client("owner");
+  std::string lines;
+  for (int index = 0; index < 2'000; ++index) lines += "{\"kind\":\"tool.invoked\",\"tool\":\"git\",\"outcome\":\"ok\"}\n";
+  for (int number = 2; number <= 9; ++number) {
+    const std::string id = "w" + std::to_string(number);
+    ASSERT_EQ(owner.post("/v1/workspaces", "{\"id\":\"" + id + "\"}").status, 201);
+    ASSERT_EQ(owner.ask("POST", "/v1/workspaces/" + id + "/facts", lines, "application/x-ndjson").status, 200);
+  }
+  for (int number = 1; number <= 9; ++number) {
+    EXPECT_EQ(owner.get("/v1/workspaces/w" + std::to_string(number) + "/verify").status, 200);
+  }
+  int running = 0;
+  for (int number = 1; number <= 9; ++number) {
+    running += owner.get("/v1/workspaces/w" + std::to_string(number) + "/verify").at({"state"}) == "running" ? 1 : 0;
+  }
+  EXPECT_GE(running, 5) << "they were over before anybody could wait behind them: more facts are needed";
+  // What blocks goes through the pool that verifying used to share.
+  const HttpAnswer list = owner.get("/v1/workspaces");
+  EXPECT_EQ(list.status, 200);
+  int still = 0;
+  for (int number = 1; number <= 9; ++number) {
+    still += owner.get("/v1/workspaces/w" + std::to_string(number) + "/verify").at({"state"}) == "running" ? 1 : 0;
+  }
+  EXPECT_GE(still, 1) << "the list waited for all of them";
+  EXPECT_EQ(server.stop(), 0) << "and the end does not wait for them either";
+}
+
+}  // namespace
+}  // namespace counterfoil::test
