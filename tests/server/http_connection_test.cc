@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
 #include <mutex>
 
 #include "server/http/listener.h"
@@ -18,6 +22,7 @@ using testing::Not;
 using testing::StartsWith;
 
 // Answers "<method> <segments> <body>", by lines if the path ends in /lines, as a stream if it ends in /stream; /ignore reads no body.
+// Streams are /follow, which reads no body, /echo, which sends each line as soon as it has it, and /last, which waits for its end.
 class HttpConnection : public testing::Test {
  protected:
   HttpConnection() : loops_(2) {
@@ -58,6 +63,10 @@ class HttpConnection : public testing::Test {
       }
       co_return response;
     }
+    if (last == "follow" || last == "echo" || last == "last") {
+      co_await stream(exchange, last);
+      co_return Response{};
+    }
     const std::string_view body = co_await exchange.body(1'000);
     response.body += " body=" + std::string(body);
     if (last == "stream") {
@@ -68,6 +77,30 @@ class HttpConnection : public testing::Test {
       co_await exchange.send("two\n", 1'000);
     }
     co_return response;
+  }
+
+  asio::awaitable<void> stream(Exchange& exchange, std::string kind) {
+    Response begin;
+    begin.contentType = "text/plain";
+    begin.body = "begun\n";
+    if (kind == "echo") {
+      std::optional<Exchange::Line> line = co_await exchange.line(100, 1'000);
+      co_await exchange.beginStream(std::move(begin));
+      while (line) {
+        const std::string text = std::string(line->text) + "\n";
+        co_await exchange.send(text, 1'000);
+        line = co_await exchange.line(100, 1'000);
+      }
+      co_return;
+    }
+    co_await exchange.beginStream(std::move(begin));
+    if (kind == "follow" && exchange.ending()) co_return;
+    asio::steady_timer timer(co_await asio::this_coro::executor);
+    while (kind == "last" && !exchange.ending()) {
+      timer.expires_after(std::chrono::milliseconds(5));
+      co_await timer.async_wait(asio::use_awaitable);
+    }
+    co_await exchange.send("over\n", 1'000);
   }
 
   // One exchange; the connection is closed by whoever ends it first.
@@ -121,6 +154,91 @@ TEST_F(HttpConnection, StreamsInChunks) {
   const std::string text = talk("GET /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   EXPECT_THAT(text, HasSubstr("Transfer-Encoding: chunked"));
   EXPECT_THAT(text, HasSubstr("4\r\none\n\r\n4\r\ntwo\n\r\n0\r\n\r\n"));
+}
+
+constexpr const char* kLastChunk = "\r\n0\r\n\r\n";
+
+TEST_F(HttpConnection, AStreamGoesOnAlthoughTheConnectionIsNotKept) {
+  const std::string text = get("/follow");
+  EXPECT_THAT(text, HasSubstr("Connection: close"));
+  EXPECT_THAT(text, testing::EndsWith(std::string("6\r\nbegun\n\r\n5\r\nover\n") + kLastChunk));
+}
+
+// HTTP/1.0 knows no chunks: the connection's end is the stream's.
+TEST_F(HttpConnection, AStreamToHttp10IsSentAsItIs) {
+  for (const char* header : {"", "Connection: keep-alive\r\n"}) {
+    RawClient client(listener_->address());
+    client.send(std::string("GET /follow HTTP/1.0\r\nHost: x\r\n") + header + "\r\n");
+    const std::string text = client.read({}, 5'000);
+    EXPECT_THAT(text, Not(HasSubstr("Transfer-Encoding")));
+    EXPECT_THAT(text, Not(HasSubstr("Content-Length")));
+    EXPECT_THAT(text, HasSubstr("Connection: close"));
+    EXPECT_THAT(text, testing::EndsWith("\r\n\r\nbegun\nover\n"));
+    EXPECT_TRUE(client.closed());
+  }
+}
+
+TEST_F(HttpConnection, AStreamEndsWhenItsConnectionIsToEnd) {
+  RawClient client(listener_->address());
+  client.send("GET /last HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(client.read("begun"), Not(HasSubstr("over")));
+  listener_->drain();
+  EXPECT_THAT(client.read({}, 5'000), testing::EndsWith(std::string("over\n") + kLastChunk));
+  EXPECT_TRUE(client.closed());
+}
+
+TEST_F(HttpConnection, AnUnreadBodyBehindAStreamIsNoRequest) {
+  const std::string inner = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+  const std::string size = std::to_string(inner.size());
+  for (const std::string& body : {"Content-Length: " + size + "\r\n\r\n" + inner, "Transfer-Encoding: chunked\r\n\r\n" + inner}) {
+    dispatched_ = 0;
+    RawClient client(listener_->address());
+    client.send("GET /follow HTTP/1.1\r\nHost: x\r\n" + body + inner);
+    const std::string text = client.read({}, 5'000);
+    EXPECT_EQ(dispatched_, 1);
+    EXPECT_THAT(text, HasSubstr("Connection: close"));
+    EXPECT_THAT(text, testing::EndsWith(std::string("over\n") + kLastChunk));
+    EXPECT_TRUE(client.closed());
+  }
+}
+
+TEST_F(HttpConnection, AStreamThatReadsItsBodyKeepsTheConnection) {
+  RawClient client(listener_->address());
+  client.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n");
+  const std::string first = client.read("one\n");
+  EXPECT_THAT(first, HasSubstr("one\n"));
+  EXPECT_THAT(first, Not(HasSubstr("Connection: close")));
+  client.send("4\r\ntwo\n\r\n0\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string rest = client.read("[next]");
+  EXPECT_THAT(rest, HasSubstr(std::string("two\n") + kLastChunk + "HTTP/1.1 200 OK"));
+  EXPECT_THAT(rest, HasSubstr("[next]"));
+}
+
+// Whoever reads a stream that was cut must not take it for whole.
+TEST_F(HttpConnection, AStreamThatWasCutHasNoEnd) {
+  const std::string inner = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+  std::string many;
+  for (int index = 0; index < 300; ++index) many += "abc\n";
+  const std::vector<std::string> rests = {"4b0\r\n" + many + "\r\n0\r\n\r\n" + inner, "zz\r\n" + inner, ""};  // too large, broken, too slow
+  for (const std::string& rest : rests) {
+    dispatched_ = 0;
+    RawClient client(listener_->address());
+    client.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n");
+    EXPECT_THAT(client.read("one\n"), HasSubstr("one\n")) << rest;
+    client.send(rest);
+    EXPECT_THAT(client.read({}, 5'000), Not(HasSubstr("0\r\n\r\n"))) << rest;
+    EXPECT_TRUE(client.closed()) << rest;
+    EXPECT_EQ(dispatched_, 1) << rest;
+  }
+}
+
+TEST_F(HttpConnection, AStreamToHttp10ThatWasCutIsReset) {
+  RawClient client(listener_->address());
+  client.send("POST /echo HTTP/1.0\r\nHost: x\r\nContent-Length: 8\r\n\r\none\n");
+  EXPECT_THAT(client.read("one\n"), testing::EndsWith("\r\n\r\nbegun\none\n"));
+  char byte = 0;  // the rest never comes
+  EXPECT_EQ(::recv(client.descriptor(), &byte, 1, 0), -1);
+  EXPECT_EQ(errno, ECONNRESET);
 }
 
 TEST_F(HttpConnection, ReadsLinesHoweverTheyArrive) {

@@ -1,0 +1,170 @@
+// Token buckets: who is refused, who is not, and whether coming again as told helps.
+#include "server/rate_limits.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/support/manual_clock.h"
+
+namespace counterfoil::server {
+namespace {
+
+constexpr std::int64_t kMillisecond = kNanosecondsPerSecond / 1000;
+
+// Small numbers, so that each entry counts.
+RateLimitOptions small() {
+  RateLimitOptions options;
+  options.workspacePerSecond = 10;
+  options.workspaceBurst = 20;
+  options.principalPerSecond = 4;
+  options.principalBurst = 8;
+  return options;
+}
+
+class RateLimitsTest : public testing::Test {
+ protected:
+  std::int64_t take(std::string_view principal, std::uint64_t entries, std::string_view workspace = "w1") {
+    return limits_.take(workspace, principal, entries, false);
+  }
+  // How many single entries pass before the first refusal.
+  int passes(std::string_view principal, std::string_view workspace = "w1") {
+    int taken = 0;
+    while (taken < 1'000 && take(principal, 1, workspace) == 0) ++taken;
+    return taken;
+  }
+  int lookups(std::string_view principal) {
+    int taken = 0;
+    while (taken < 1'000 && limits_.takeLookup(principal) == 0) ++taken;
+    return taken;
+  }
+
+  test::ManualClock clock_;
+  RateLimits limits_{clock_, small()};
+};
+
+TEST_F(RateLimitsTest, ACallerHasItsBurstAndNoMore) {
+  EXPECT_EQ(passes("human:a"), 8);
+  EXPECT_GT(take("human:a", 1), 0);
+}
+
+TEST_F(RateLimitsTest, AFloodOfOneCallerDelaysNoOther) {
+  EXPECT_EQ(passes("human:a"), 8);
+  EXPECT_EQ(passes("human:b"), 8);
+}
+
+TEST_F(RateLimitsTest, ManyCallersShareTheirWorkspace) {
+  EXPECT_EQ(passes("human:a") + passes("human:b") + passes("human:c") + passes("human:d"), 20);
+}
+
+TEST_F(RateLimitsTest, AFullWorkspaceDelaysNoOther) {
+  for (const char* caller : {"human:a", "human:b", "human:c"}) passes(caller);
+  EXPECT_GT(take("human:d", 1), 0);
+  EXPECT_EQ(passes("human:d", "w2"), 8);
+  EXPECT_EQ(passes("human:a", "w2"), 8);  // and the caller's own flood was one of the first workspace
+}
+
+TEST_F(RateLimitsTest, IdsThatReadTheSameSideBySideAreDifferentCallers) {
+  EXPECT_EQ(passes("c", "ab"), 8);
+  EXPECT_EQ(passes("bc", "a"), 8);
+  // A workspace and a caller of the same name are two buckets as well.
+  EXPECT_EQ(passes("w9", "w9"), 8);
+  EXPECT_EQ(passes("other", "w9"), 8);
+}
+
+TEST_F(RateLimitsTest, WhatIsRefusedIsTakenFromNeitherBucket) {
+  EXPECT_EQ(take("human:a", 8), 0);
+  for (int round = 0; round < 100; ++round) EXPECT_GT(take("human:a", 5), 0);
+  // Of the workspace's 20 only the 8 are gone.
+  EXPECT_EQ(passes("human:b"), 8);
+  EXPECT_EQ(passes("human:c"), 4);
+  // The workspace is empty: the caller whose entry it refused has all of its own.
+  for (int round = 0; round < 100; ++round) EXPECT_GT(take("human:d", 1), 0);
+  clock_.advanceSeconds(1);
+  EXPECT_EQ(take("human:d", 8), 0);
+}
+
+TEST_F(RateLimitsTest, ComingAgainAsToldHelpsAndEarlierDoesNot) {
+  for (const std::uint64_t entries : {1U, 3U, 7U, 8U}) {
+    SCOPED_TRACE(entries);
+    const std::string caller = "human:" + std::to_string(entries);
+    const std::string workspace = "w" + std::to_string(entries);
+    passes(caller, workspace);
+    const std::int64_t wait = take(caller, entries, workspace);
+    EXPECT_EQ(wait, static_cast<std::int64_t>(entries) * 250);
+    clock_.advance((wait - 1) * kMillisecond);
+    EXPECT_GT(take(caller, entries, workspace), 0);
+    clock_.advance(kMillisecond);
+    EXPECT_EQ(take(caller, entries, workspace), 0);
+  }
+}
+
+TEST_F(RateLimitsTest, ComingAgainAsToldHelpsAlsoWhereTheNumbersAreNotRound) {
+  RateLimitOptions options;
+  options.workspacePerSecond = 7'919;
+  options.workspaceBurst = 15'838;
+  options.principalPerSecond = 3'331;
+  options.principalBurst = 6'662;
+  RateLimits limits(clock_, options);
+  for (std::uint64_t entries = 1; entries < 6'000; entries += 37) {
+    std::int64_t wait = limits.take("w1", "human:a", entries, false);
+    if (wait == 0) continue;
+    clock_.advance(wait * kMillisecond);
+    EXPECT_EQ(limits.take("w1", "human:a", entries, false), 0) << entries;
+  }
+}
+
+TEST_F(RateLimitsTest, TheFullerOfTheTwoBucketsDoesNotShortenTheWait) {
+  // The workspace is empty and gives 10 a second; the caller has 8 left: it is the workspace that it waits for.
+  for (const char* caller : {"human:a", "human:b", "human:c"}) passes(caller);
+  EXPECT_EQ(take("human:d", 5), 500);
+}
+
+TEST_F(RateLimitsTest, NothingIsSavedUpBeyondTheBurst) {
+  EXPECT_EQ(passes("human:a"), 8);
+  clock_.advanceSeconds(3'600);
+  EXPECT_EQ(passes("human:a"), 8);
+}
+
+TEST_F(RateLimitsTest, TheWallClockDoesNotFillThem) {
+  EXPECT_EQ(passes("human:a"), 8);
+  clock_.jump(3'600 * kNanosecondsPerSecond);
+  EXPECT_EQ(passes("human:a"), 0);
+  clock_.jump(-7'200 * kNanosecondsPerSecond);
+  EXPECT_EQ(passes("human:a"), 0);
+}
+
+TEST_F(RateLimitsTest, RevocationsPassAndAreCounted) {
+  passes("human:a");
+  for (int round = 0; round < 16; ++round) EXPECT_EQ(limits_.take("w1", "human:a", 1, true), 0);
+  // Eight and sixteen of the workspace's twenty: others wait for what was taken in advance.
+  EXPECT_GT(take("human:b", 1), 0);
+  EXPECT_EQ(take("human:a", 1), 4'250);
+  clock_.advanceSeconds(1);
+  EXPECT_EQ(take("human:b", 6), 0);
+}
+
+TEST_F(RateLimitsTest, LookUpsAreThirtyAMinuteAndCaller) {
+  EXPECT_EQ(lookups("human:a"), 30);
+  EXPECT_EQ(limits_.takeLookup("human:a"), 2'000);
+  EXPECT_EQ(lookups("human:b"), 30);
+  clock_.advance(1'999 * kMillisecond);
+  EXPECT_EQ(lookups("human:a"), 0);
+  clock_.advance(kMillisecond);
+  EXPECT_EQ(lookups("human:a"), 1);
+  clock_.advanceSeconds(60);
+  EXPECT_EQ(lookups("human:a"), 30);
+  clock_.advanceSeconds(3'600);
+  EXPECT_EQ(lookups("human:a"), 30);
+}
+
+TEST_F(RateLimitsTest, LookUpsAndEntriesAreCountedApart) {
+  EXPECT_EQ(lookups("human:a"), 30);
+  EXPECT_EQ(passes("human:a"), 8);
+  EXPECT_EQ(limits_.take("w1", "human:a", 50, true), 0);
+  clock_.advanceSeconds(2);
+  EXPECT_EQ(lookups("human:a"), 1);
+}
+
+}  // namespace
+}  // namespace counterfoil::server
