@@ -51,7 +51,8 @@ class GenerateHook(BuildHookInterface):
 
 def simplify(schema: Any) -> None:
     """Takes out what the generator misunderstands, and what makes no difference to types: rules about which members go together, which it
-    takes for a choice of types, and lists of anything, which it does not know."""
+    takes for a choice of types, and lists of anything, which it does not know. A header of another type than text it hands to httpx as it is,
+    which takes none."""
     if isinstance(schema, list):
         for one in schema:
             simplify(one)
@@ -63,6 +64,8 @@ def simplify(schema: Any) -> None:
             del schema[rule]
     if schema.get("type") == "array" and "items" not in schema and "prefixItems" not in schema:
         schema["items"] = {}
+    if schema.get("in") == "header" and schema["schema"].get("type") == "string":
+        schema["schema"].pop("format", None)
     for one in schema.values():
         simplify(one)
 

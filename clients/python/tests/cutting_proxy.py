@@ -16,6 +16,7 @@ class CuttingProxy:
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
         self.accepted = 0
+        self._losing = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -29,7 +30,15 @@ class CuttingProxy:
                 pass
             one.close()
 
+    def lose_next_answer(self) -> None:
+        """What the target says next is passed on to nobody: all connections end, and no new one is taken."""
+        self._losing = True
+
     def close(self) -> None:
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)  # whoever waits in accept() would keep it open
+        except OSError:
+            pass
         self._listener.close()
         self.cut()
 
@@ -44,12 +53,14 @@ class CuttingProxy:
                 self._open += [near, far]
                 self.accepted += 1
             for source, target in ((near, far), (far, near)):
-                threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+                threading.Thread(target=self._pass_on, args=(source, target, source is far), daemon=True).start()
 
-    @staticmethod
-    def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    def _pass_on(self, source: socket.socket, target: socket.socket, from_target: bool) -> None:
         try:
             while data := source.recv(65536):
+                if self._losing and from_target:
+                    self.close()
+                    return
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
         except OSError:

@@ -193,6 +193,20 @@ class Ledger(unittest.TestCase):
         self.assertGreaterEqual(proxy.accepted, 3)
         proxy.close()
 
+    def test_the_key_of_an_indeterminate_error_gets_the_first_answer(self) -> None:
+        target = urlsplit(os.environ["COUNTERFOIL_URL"])
+        assert target.port is not None
+        proxy = CuttingProxy(target.port)
+        with counterfoil.Client(f"https://127.0.0.1:{proxy.port}", retry_seconds=0.5) as far:
+            acme = far.workspace(self.workspace.id)
+            acme.query("SELECT 1")
+            proxy.lose_next_answer()
+            with self.assertRaises(counterfoil.CounterfoilError) as caught:
+                acme.request_lease(lease_id="lost-1", **GRANT)
+        self.assertEqual((caught.exception.status, caught.exception.code, proxy.accepted), (0, "indeterminate", 1))
+        again = self.workspace.request_lease(lease_id="lost-1", key=caught.exception.key, **GRANT)
+        self.assertEqual((again.outcome, again.replayed, str(again.receipt.id)), ("granted", True, str(caught.exception.key)))
+
     def test_the_authority_of_the_server_counts(self) -> None:
         with counterfoil.Client(ca_file=ssl_default_file()) as stranger:
             with self.assertRaises(counterfoil.CounterfoilError) as caught:

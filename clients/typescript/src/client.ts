@@ -43,7 +43,7 @@ export interface ClientOptions {
 
 export interface CommandOptions {
   /** The idempotency key, for who wants to ask again after a restart of the program; without it each call has its own. */
-  key?: string;
+  key?: string | undefined;
 }
 
 const factsARequest = 1_000;
@@ -83,8 +83,9 @@ export class Client {
     return this.#transport.close();
   }
 
-  async createWorkspace(id: string, region?: string): Promise<Answer> {
-    return answerOf(await this.api.POST("/v1/workspaces", { body: { id, ...(region === undefined ? {} : { region }) } }));
+  async createWorkspace(id: string, region?: string, options: CommandOptions = {}): Promise<Answer> {
+    const body = { id, ...(region === undefined ? {} : { region }) };
+    return answerOf(await this.api.POST("/v1/workspaces", { body, headers: keyHeader(options) }));
   }
 
   /** Asks nothing. */
@@ -154,16 +155,18 @@ export class Workspace {
 
   /**
    * What happened elsewhere. One result for each, in order; a bad fact does not stop the others. A fact without id gets one, so that a lost
-   * connection records nothing twice.
+   * connection records nothing twice. Throws `indeterminate` if not every fact was answered: facts with ids of the caller's (`newKey`) can
+   * be appended again, those that were recorded get their first answer.
    */
   async appendFacts(facts: Iterable<Fact>): Promise<FactResult[]> {
     const results: FactResult[] = [];
     const lines = Array.from(facts, (fact) => bodyText(fact.id === undefined ? { ...fact, id: newKey() } : fact));
     for (let at = 0; at < lines.length; at += factsARequest) {
-      const body = lines.slice(at, at + factsARequest).join("\n");
+      const some = lines.slice(at, at + factsARequest);
+      const body = some.join("\n");
       const headers = { "content-type": "application/x-ndjson", accept: "application/json" };
       const response = await this.#transport.send({ method: "POST", url: `${this.#base}/facts`, headers, body, repeatable: true });
-      for (const line of (await response.text()).split("\n")) if (line !== "") results.push(JSON.parse(line) as FactResult);
+      results.push(...resultsOf(await response.text(), some.length));
     }
     return results;
   }
@@ -211,6 +214,22 @@ export class Workspace {
 
 function keyHeader(options: CommandOptions): Record<string, string> {
   return options.key === undefined ? {} : { "idempotency-key": options.key };
+}
+
+/** Of so many facts. */
+function resultsOf(text: string, count: number): FactResult[] {
+  let results: unknown[] = [];
+  try {
+    results = text.split("\n").filter((line) => line !== "").map((line): unknown => JSON.parse(line));
+  } catch {
+    // the last line was cut
+  }
+  const isResult = (result: unknown): boolean => typeof result === "object" && result !== null && !Array.isArray(result);
+  if (results.length !== count || !results.every(isResult)) {
+    const detail = `not every fact was answered: what became of the last ${count} is not known`;
+    throw new CounterfoilError(0, "indeterminate", detail, { hint: "send them again with the same ids" });
+  }
+  return results as FactResult[];
 }
 
 function unexpected(): CounterfoilError {

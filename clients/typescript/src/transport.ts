@@ -7,6 +7,8 @@ import { newKey } from "./keys.js";
 
 // The same request again may be answered; each try of a command carries the same key.
 const again = new Set([429, 502, 503, 504]);
+// What a proxy says that does not know what the ledger made of the request.
+const lostBehindAProxy = new Set([502, 504]);
 const pauseMsMax = 5_000;
 // The server gives a sign of life on streams every 15 s.
 const silenceMsMax = 45_000;
@@ -97,21 +99,33 @@ export class Transport {
   async send(ask: Ask): Promise<UndiciResponse> {
     const headers = { ...ask.headers };
     const repeatable = makeRepeatable(ask, headers);
+    const key = keyOf(ask, headers);
     const deadline = performance.now() + this.#retryMs;
+    // What came of one of the tries: later ones that get no answer of the ledger's do not change that.
+    let unknown = false;
     for (let attempt = 0; ; ++attempt) {
-      const tried = await this.#once(ask, headers);
+      const tried = await this.#once(ask, headers, key);
       if ("answer" in tried) return tried.answer;
       const { failure, waitMs } = tried;
+      unknown ||= failure.code === "indeterminate" || lostBehindAProxy.has(failure.status);
       const wait = waitMs ?? Math.min(200 * 2 ** attempt, pauseMsMax);
       const hopeful = again.has(failure.status) || failure.code === "not_ready" || failure.code === "indeterminate";
-      if (!hopeful || !repeatable || ask.signal?.aborted || performance.now() + wait > deadline) throw failure;
-      await pause(wait, undefined, ask.signal ? { signal: ask.signal } : {});
+      if (hopeful && repeatable && !ask.signal?.aborted && performance.now() + wait <= deadline) {
+        await pause(wait, undefined, ask.signal ? { signal: ask.signal } : {}).catch(() => undefined);
+        if (!ask.signal?.aborted) continue;
+      }
+      if (unknown && ask.method !== "GET" && failure.code !== "indeterminate" && !settles(failure)) throw lost(ask, key, failure.code);
+      throw failure;
     }
   }
 
-  async #once(ask: Ask, headers: Record<string, string>): Promise<Tried> {
-    const token = this.#token.read();
-    if (token !== "") headers["authorization"] = `Bearer ${token}`;
+  async #once(ask: Ask, headers: Record<string, string>, key: string | undefined): Promise<Tried> {
+    try {
+      const token = this.#token.read();
+      if (token !== "") headers["authorization"] = `Bearer ${token}`;
+    } catch (error) {
+      return { failure: error as CounterfoilError };
+    }
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), this.#timeoutMs);
     const stop = (): void => late.abort();
@@ -132,29 +146,43 @@ export class Transport {
         const { status, headers: answered } = response;
         return { answer: new (response.constructor as typeof UndiciResponse)(status === 204 ? null : text, { status, headers: answered }) };
       }
-      return { failure: fromProblem(response.status, parsed(text), response.headers.get("x-request-id") ?? ""), waitMs: retryAfterMs(response) };
+      const failure = fromProblem(response.status, parsed(text), response.headers.get("x-request-id") ?? "", key);
+      return { failure, waitMs: retryAfterMs(response) };
     } catch (error) {
       // Made anew: the library's error is not its cause, so that nothing of the request hangs on it.
-      return { failure: lost(error) };
+      return { failure: troubleOf(error, ask, key) };
     } finally {
       clearTimeout(timer);
     }
   }
 }
 
-function lost(error: unknown): CounterfoilError {
+function troubleOf(error: unknown, ask: Ask, key: string | undefined): CounterfoilError {
   const codes: string[] = [];
   for (let at: unknown = error; typeof at === "object" && at !== null; at = (at as { cause?: unknown }).cause) {
     codes.push(String((at as { code?: unknown }).code ?? ""));
   }
   if (codes.some((code) => /CERT|SELF_SIGNED|UNABLE_TO|^ERR_TLS|^ERR_SSL/.test(code))) {
     const hint = "name its authority with caFile or COUNTERFOIL_CA, and the server by the name in its certificate";
-    return new CounterfoilError(0, "untrusted", "the server's certificate is not to be trusted", { hint });
+    return new CounterfoilError(0, "untrusted", "the server's certificate is not to be trusted", { hint, key });
   }
   if (codes.some((code) => /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/.test(code))) {
-    return new CounterfoilError(0, "not_ready", "nobody answers there", { hint: "is the server running, and the URL its own?" });
+    return new CounterfoilError(0, "not_ready", "nobody answers there", { hint: "is the server running, and the URL its own?", key });
   }
-  return new CounterfoilError(0, "indeterminate", "the connection was lost before the answer", { hint: "ask again with the same key" });
+  return lost(ask, key);
+}
+
+/** `last`: the code that the last of several tries came to. */
+function lost(ask: Ask, key: string | undefined, last?: string): CounterfoilError {
+  let hint = key === undefined ? "ask again" : "ask again with the same key";
+  if (isFactsInBulk(ask.headers)) hint = "send them again with the same ids";
+  if (last !== undefined) hint += `; the last try came to ${last}`;
+  return new CounterfoilError(0, "indeterminate", "the connection was lost before the answer", { hint, key });
+}
+
+/** The ledger refused, and would have given an earlier answer to the same key instead. Who is not let in is told nothing of it. */
+function settles({ status }: CounterfoilError): boolean {
+  return status >= 400 && status < 500 && ![401, 403, 408, 429].includes(status);
 }
 
 function isAnswer(response: UndiciResponse): boolean {
@@ -178,12 +206,32 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Gives a command its key, and says whether asking twice is asking once. Facts in bulk have an id in each line, or none. */
+/**
+ * Gives a command its key, and says whether asking twice is asking once. Facts in bulk have an id in each line, or none; one key for all of
+ * them would say nothing, and the server refuses it.
+ */
 function makeRepeatable(ask: Ask, headers: Record<string, string>): boolean {
+  if (isFactsInBulk(headers)) {
+    if ("idempotency-key" in headers) {
+      const more = { hint: "each line has an id of its own", field: "idempotency-key" };
+      throw new CounterfoilError(0, "usage", "facts in bulk take no key", more);
+    }
+    return ask.repeatable === true;
+  }
   if (ask.method === "GET" || "idempotency-key" in headers) return true;
-  if ((headers["content-type"] ?? "").startsWith("application/x-ndjson")) return ask.repeatable === true;
   if (!hasOwnId(ask)) headers["idempotency-key"] = newKey();
   return true;
+}
+
+function isFactsInBulk(headers: Record<string, string>): boolean {
+  return (headers["content-type"] ?? "").split(";")[0]!.trim().toLowerCase() === "application/x-ndjson";
+}
+
+/** What the server knows the command by. Nothing that is no UUID: it could be any text of the caller's. */
+function keyOf(ask: Ask, headers: Record<string, string>): string | undefined {
+  if (ask.method === "GET" || isFactsInBulk(headers)) return undefined;
+  const key = headers["idempotency-key"] ?? (parsed(ask.body ?? "") as { id?: unknown }).id;
+  return typeof key === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(key) ? key : undefined;
 }
 
 /** The body of a command names its id. (A new workspace's "id" is the workspace's.) */

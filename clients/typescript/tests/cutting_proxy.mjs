@@ -3,7 +3,8 @@ import { connect, createServer } from "node:net";
 
 export async function cuttingProxy(port) {
   const open = new Set();
-  const proxy = { accepted: 0, port: 0, cut, close };
+  const proxy = { accepted: 0, port: 0, cut, close, loseNextAnswer };
+  let losing = false;
   const server = createServer((near) => {
     proxy.accepted += 1;
     const far = connect(port, "127.0.0.1");
@@ -14,7 +15,11 @@ export async function cuttingProxy(port) {
       open.add(source);
       source.on("error", () => target.destroy());
       source.on("close", () => open.delete(source));
-      source.pipe(target);
+      source.on("data", (data) => {
+        if (losing && source === far) return close();
+        target.write(data);
+      });
+      source.on("end", () => target.end());
     }
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -23,6 +28,10 @@ export async function cuttingProxy(port) {
 
   function cut() {
     for (const socket of open) socket.destroy();
+  }
+  /** What the target says next is passed on to nobody: all connections end, and no new one is taken. */
+  function loseNextAnswer() {
+    losing = true;
   }
   function close() {
     server.close();

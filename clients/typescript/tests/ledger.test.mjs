@@ -182,6 +182,21 @@ test("a listener goes on where it was cut off", patient, async () => {
   proxy.close();
 });
 
+test("the key of an indeterminate error gets the first answer", patient, async () => {
+  const proxy = await cuttingProxy(Number(new URL(process.env.COUNTERFOIL_URL).port));
+  const far = new Client({ url: `https://127.0.0.1:${proxy.port}`, retrySeconds: 0.5 });
+  const there = far.workspace(workspace.id);
+  await there.query("SELECT 1");
+  // The connection is taken again a turn of the event loop after its answer. A new one would lose its TLS handshake instead.
+  for (const _ of [0, 1]) await new Promise(setImmediate);
+  proxy.loseNextAnswer();
+  const error = await caught(there.requestLease({ ...grant, leaseId: "lost-1" }));
+  assert.deepEqual([error.status, error.code, proxy.accepted], [0, "indeterminate", 1]);
+  await far.close();
+  const again = await workspace.requestLease({ ...grant, leaseId: "lost-1" }, { key: error.key });
+  assert.deepEqual([again.outcome, again.replayed, again.receipt.id], ["granted", true, error.key]);
+});
+
 test("the authority of the server counts, and a token file is read for each request", async (context) => {
   const folder = mkdtempSync(join(tmpdir(), "counterfoil-client-"));
   context.after(() => rmSync(folder, { recursive: true }));

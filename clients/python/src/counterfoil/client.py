@@ -80,11 +80,13 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    def create_workspace(self, workspace: str, region: str = "") -> models.Answer:
+    def create_workspace(self, workspace: str, region: str = "", *, key: UUID | None = None) -> models.Answer:
+        """``key``: as with the commands of a :class:`Workspace`."""
         body = models.WorkspaceCreate(id=workspace)
         if region:
             body.region = region
-        return _answer(post_workspaces, (), self.generated, body)
+        # In the body "id" is the workspace's.
+        return _answer(post_workspaces, (), self.generated, body, {} if key is None else {"idempotency_key": str(key)})
 
     def workspace(self, workspace: str) -> Workspace:
         """Asks nothing."""
@@ -145,7 +147,10 @@ class Workspace:
 
     def append_facts(self, facts: Iterable[models.Fact | dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """What happened elsewhere. One result for each, in order: an answer with its receipt, or ``{"error": {...}}``; a bad fact does not
-        stop the others. A fact without id gets one, so that a lost connection records nothing twice. Sends while results are taken."""
+        stop the others. A fact without id gets one, so that a lost connection records nothing twice. Sends while results are taken.
+
+        Raises ``indeterminate`` if not every fact of a request was answered: facts with ids of the caller's (:func:`new_key`) can be
+        appended again, those that were recorded get their first answer."""
         lines: list[str] = []
         for fact in facts:
             members = fact.to_dict() if isinstance(fact, models.Fact) else dict(fact)
@@ -161,8 +166,15 @@ class Workspace:
         headers = {"Content-Type": "application/x-ndjson"}
         content = "\n".join(lines).encode()
         response = self._http.post(self._path + "/facts", content=content, headers=headers, extensions={"repeatable": True})
-        # Not splitlines(): texts may hold other line ends than \n.
-        return [json.loads(line) for line in response.content.split(b"\n") if line]
+        try:
+            # Not splitlines(): texts may hold other line ends than \n.
+            results = [json.loads(line) for line in response.content.split(b"\n") if line]
+        except ValueError:
+            results = []  # the last line was cut
+        if len(results) != len(lines) or not all(isinstance(result, dict) for result in results):
+            detail = f"not every fact was answered: what became of the last {len(lines)} is not known"
+            raise CounterfoilError(0, "indeterminate", detail, "send them again with the same ids")
+        return results
 
     # ---- readings ----
 
@@ -212,10 +224,12 @@ class Workspace:
         return _answer(route, (self.id, *place), self._client.generated, made)
 
 
-def _answer(route: ModuleType, place: tuple[str, ...], client: GeneratedClient, body: Any) -> models.Answer:
+def _answer(
+    route: ModuleType, place: tuple[str, ...], client: GeneratedClient, body: Any, more: dict[str, Any] | None = None
+) -> models.Answer:
     parsed = None
     try:
-        parsed = route.sync_detailed(*place, client=client, body=body).parsed
+        parsed = route.sync_detailed(*place, client=client, body=body, **(more or {})).parsed
     except (KeyError, TypeError, ValueError):
         pass  # the generated code met an answer that is not in the document
     if not isinstance(parsed, models.Answer):

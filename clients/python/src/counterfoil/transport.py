@@ -7,6 +7,7 @@ import json
 import ssl
 import time
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 
@@ -15,6 +16,8 @@ from .keys import new_key
 
 # The same request again may be answered; each try of a command carries the same key.
 _AGAIN = (429, 502, 503, 504)
+# What a proxy says that does not know what the ledger made of the request.
+_LOST_BEHIND_A_PROXY = (502, 504)
 _PAUSE_SECONDS_MAX = 5.0
 
 
@@ -89,16 +92,21 @@ class LedgerTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
         repeatable = _make_repeatable(request)
+        key = _key_of(request)
         deadline = time.monotonic() + self._retry_seconds
         attempt = 0
+        unknown = False  # what came of one of the tries: later ones that get no answer of the ledger's do not change that
         while True:
-            response, failure, wait = self._once(request)
+            response, failure, wait = self._once(request, key)
             if response is not None:
                 return response
             assert failure is not None
+            unknown = unknown or failure.code == "indeterminate" or failure.status in _LOST_BEHIND_A_PROXY
             pause = wait if wait is not None else min(0.2 * 2**attempt, _PAUSE_SECONDS_MAX)
             again = failure.status in _AGAIN or failure.code in ("not_ready", "indeterminate")
             if not again or not repeatable or time.monotonic() + pause > deadline:
+                if unknown and request.method != "GET" and failure.code != "indeterminate" and not _settles(failure):
+                    raise _lost(request, key, failure.code)
                 raise failure
             time.sleep(pause)
             attempt += 1
@@ -106,11 +114,14 @@ class LedgerTransport(httpx.BaseTransport):
     def close(self) -> None:
         self._inner.close()
 
-    def _once(self, request: httpx.Request) -> tuple[httpx.Response | None, CounterfoilError | None, float | None]:
+    def _once(self, request: httpx.Request, key: UUID | None) -> tuple[httpx.Response | None, CounterfoilError | None, float | None]:
         """One try: an answer, or a failure and how long to wait before the next one, if the server said so.
 
         The failure is made outside the handlers: exceptions of the HTTP library hold the request, and must not be its context."""
-        token = self._token.read()
+        try:
+            token = self._token.read()
+        except CounterfoilError as error:
+            return None, error, None
         if token:
             request.headers["Authorization"] = f"Bearer {token}"
         trouble = ""
@@ -129,17 +140,34 @@ class LedgerTransport(httpx.BaseTransport):
             trouble = "indeterminate"
         if trouble == "untrusted":
             hint = "name its authority with ca_file or COUNTERFOIL_CA, and the server by the name in its certificate"
-            return None, CounterfoilError(0, trouble, "the server's certificate is not to be trusted", hint), None
+            return None, CounterfoilError(0, trouble, "the server's certificate is not to be trusted", hint, key=key), None
         if trouble == "not_ready":
-            return None, CounterfoilError(0, trouble, "nobody answers there", "is the server running, and the URL its own?"), None
+            return None, CounterfoilError(0, trouble, "nobody answers there", "is the server running, and the URL its own?", key=key), None
         if trouble or response is None:
-            return None, CounterfoilError(0, "indeterminate", "the connection was lost before the answer", "ask again with the same key"), None
+            return None, _lost(request, key), None
         wait = _retry_after(response.headers.get("retry-after"))
         try:
             problem = json.loads(body)
         except ValueError:
             problem = None
-        return None, from_problem(response.status_code, problem, response.headers.get("x-request-id", "")), wait
+        return None, from_problem(response.status_code, problem, response.headers.get("x-request-id", ""), key), wait
+
+
+def _lost(request: httpx.Request, key: UUID | None, last: str = "") -> CounterfoilError:
+    """``last``: the code that the last of several tries came to."""
+    hint = "ask again"
+    if key is not None:
+        hint += " with the same key"
+    elif _is_facts_in_bulk(request):
+        hint = "send them again with the same ids"
+    if last:
+        hint += f"; the last try came to {last}"
+    return CounterfoilError(0, "indeterminate", "the connection was lost before the answer", hint, key=key)
+
+
+def _settles(failure: CounterfoilError) -> bool:
+    """The ledger refused, and would have given an earlier answer to the same key instead. Who is not let in is told nothing of it."""
+    return 400 <= failure.status < 500 and failure.status not in (401, 403, 408, 429)
 
 
 def _is_answer(response: httpx.Response) -> bool:
@@ -148,20 +176,41 @@ def _is_answer(response: httpx.Response) -> bool:
     return response.status_code == 403 and _media_type(response) == "application/json"
 
 
-def _media_type(response: httpx.Response) -> str:
-    text: str = response.headers.get("content-type", "")
+def _media_type(message: httpx.Request | httpx.Response) -> str:
+    text: str = message.headers.get("content-type", "")
     return text.partition(";")[0].strip()
 
 
 def _make_repeatable(request: httpx.Request) -> bool:
-    """Gives a command its key, and says whether asking twice is asking once. Facts in bulk have an id in each line, or none."""
+    """Gives a command its key, and says whether asking twice is asking once. Facts in bulk have an id in each line, or none; one key for
+    all of them would say nothing, and the server refuses it."""
+    if _is_facts_in_bulk(request):
+        if "Idempotency-Key" in request.headers:
+            raise CounterfoilError(0, "usage", "facts in bulk take no key", "each line has an id of its own", "Idempotency-Key")
+        return request.extensions.get("repeatable") is True
     if request.method == "GET" or "Idempotency-Key" in request.headers:
         return True
-    if request.headers.get("content-type", "").startswith("application/x-ndjson"):
-        return request.extensions.get("repeatable") is True
     if not _has_own_id(request):
         request.headers["Idempotency-Key"] = str(new_key())
     return True
+
+
+def _is_facts_in_bulk(request: httpx.Request) -> bool:
+    return _media_type(request).lower() == "application/x-ndjson"
+
+
+def _key_of(request: httpx.Request) -> UUID | None:
+    """What the server knows the command by. Nothing that is no UUID: it could be any text of the caller's."""
+    if request.method == "GET" or _is_facts_in_bulk(request):
+        return None
+    text = request.headers.get("Idempotency-Key")
+    if text is None:
+        text = json.loads(request.content)["id"]
+    try:
+        key = UUID(text)
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return key if str(key) == text.lower() else None
 
 
 def _has_own_id(request: httpx.Request) -> bool:
