@@ -324,6 +324,10 @@ HttpAnswer HttpClient::send(const HttpRequest& request) {
     } else {
       failure.emplace(errorOf(answer.status, answer.body, answer.requestId));
       if (failure->code() == "expired_token" && !std::exchange(refreshed, true) && refreshToken()) continue;
+      // A proxy that lost the server knows no more than who lost the connection.
+      lost = lost || answer.status == 502 || answer.status == 504;
+      const bool settled = answer.status < 500 && answer.status != 401 && answer.status != 403 && answer.status != 408;
+      if (!mayPass(answer.status) && lost && !settled) throw lostError(request);
       if (!mayPass(answer.status)) throw Error(*failure);
       unknown = unknown || failure->code() == kIndeterminate;
     }

@@ -158,6 +158,25 @@ TEST_F(ClientTest, WhatItDoesNotKnowIsIndeterminate) {
   }
 }
 
+TEST_F(ClientTest, ALostTryStaysUnknownUntilAnAnswerSettlesIt) {
+  const auto codeAfter = [&](std::vector<test::FakeAnswer> answers) {
+    FakeServer server(std::move(answers));
+    try {
+      Client(options(server)).consume("L1");
+      return std::string("nothing was thrown");
+    } catch (const Error& error) {
+      return std::string(error.code());
+    }
+  };
+  EXPECT_EQ(codeAfter({"", fakeProblem(401, "bad_token")}), kIndeterminate);
+  EXPECT_EQ(codeAfter({"", fakeProblem(403, "not_allowed")}), kIndeterminate);
+  EXPECT_EQ(codeAfter({"", fakeProblem(500, "internal")}), kIndeterminate);
+  EXPECT_EQ(codeAfter({fakeAnswer(502, "text/html", "<p>no server</p>")}), kIndeterminate) << "a proxy lost it";
+  // Refused for what it says: so no try of it was taken.
+  EXPECT_EQ(codeAfter({"", fakeProblem(400, "invalid_value")}), "invalid_value");
+  EXPECT_EQ(codeAfter({fakeProblem(401, "bad_token")}), "bad_token") << "nothing was lost";
+}
+
 TEST_F(ClientTest, WhatMustNotBeRepeatedIsSentOnce) {
   FakeServer server({fakeAnswer(200, "application/json", "{}"), "", fakeProblem(503, "intake_full", "Retry-After: 1\r\n")});
   HttpOptions plain;
