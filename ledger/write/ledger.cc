@@ -294,12 +294,14 @@ void Ledger::inspect(const std::function<void(const PartitionState&)>& visit) {
 
 void Ledger::inspectDurable(const std::function<void(const PartitionState&)>& visit) {
   for (;;) {
-    std::promise<bool> durable;
+    // Shared: whoever waits may go on, and leave this frame, while the one who told it is not back from telling.
+    const auto durable = std::make_shared<std::promise<bool>>();
+    auto told = durable->get_future();
     inspect([&](const PartitionState& state) {
       visit(state);
-      sequencer_->whenDurable([&](const Answer*, const Fault* fault) { durable.set_value(fault == nullptr); });
+      sequencer_->whenDurable([durable](const Answer*, const Fault* fault) { durable->set_value(fault == nullptr); });
     });
-    if (durable.get_future().get()) return;
+    if (told.get()) return;
     if (const auto fault = sequencer_->status().fault) throw *fault;
   }
 }

@@ -135,8 +135,15 @@ asio::awaitable<Response> manyFacts(Call& call, Service& service) {
   const auto bulk = std::make_shared<Bulk>(executor, service, workspace, call.exchange.head().requestId);
   std::string held;
   bool streaming = false;
+  std::optional<Fault> cut;  // the body's, once results are on their way
   for (;;) {
-    const auto line = co_await call.exchange.line(limits::kJsonLineBytesMax, kBulkBytesMax);
+    std::optional<Exchange::Line> line;
+    try {
+      line = co_await call.exchange.line(limits::kJsonLineBytesMax, kBulkBytesMax);
+    } catch (const Fault& fault) {
+      if (!streaming) throw;
+      cut = fault;
+    }
     if (!line) break;
     if (!line->tooLong && line->text.empty()) continue;
     const std::size_t place = bulk->open();
@@ -171,6 +178,8 @@ asio::awaitable<Response> manyFacts(Call& call, Service& service) {
   }
   if (streaming) {
     co_await call.exchange.send(held, kSendMilliseconds);
+    // What was recorded is told; that the rest was not read shows by the missing last chunk.
+    if (cut) throw *cut;
     co_return Response{};
   }
   Response response;

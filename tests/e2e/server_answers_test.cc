@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "tests/e2e/running_server.h"
 
 namespace counterfoil::test {
@@ -46,6 +48,30 @@ TEST_F(ServerAnswers, AKeyStandsForOneRequestAndNotForManyFacts) {
   EXPECT_EQ(member.get("/v1/workspaces/w1").json().at("entries").to_number<std::uint64_t>(), before);
   EXPECT_EQ(send("").status, 200);
   EXPECT_EQ(member.get("/v1/workspaces/w1").json().at("entries").to_number<std::uint64_t>(), before + 2);
+}
+
+// A body that breaks once its results are on their way: what was recorded is told to the last line, and the end is none.
+TEST_F(ServerAnswers, ACutBodyTellsWhatItRecordedAndDoesNotLookWhole) {
+  constexpr std::size_t kLines = 5'000;
+  RunningServer server(ledger_);
+  const std::string line = "{\"kind\":\"tool.invoked\",\"tool\":\"git\",\"outcome\":\"ok\"}\n";
+  RawClient client(server.address());
+  std::string request = "POST /v1/workspaces/w1/facts HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nAuthorization: Bearer " +
+                        server.token("member") + "\r\nTransfer-Encoding: chunked\r\n\r\n";
+  std::string lines;
+  for (std::size_t index = 0; index < kLines; ++index) lines += line;
+  std::ostringstream size;
+  size << std::hex << lines.size();
+  request += size.str() + "\r\n" + lines + "\r\n";
+  ASSERT_TRUE(client.send(request + "no number\r\n"));
+  const std::string answer = client.read({}, 30'000);
+  ASSERT_THAT(answer, HasSubstr("HTTP/1.1 200")) << "the results did not begin before the body broke: more lines are needed";
+  std::size_t told = 0;
+  for (std::size_t at = answer.find("\"receipt\""); at != std::string::npos; at = answer.find("\"receipt\"", at + 1)) ++told;
+  EXPECT_EQ(told, kLines);
+  EXPECT_FALSE(answer.ends_with("0\r\n\r\n")) << "a cut answer looks whole";
+  const std::uint64_t entries = server.client("member").get("/v1/workspaces/w1").json().at("entries").to_number<std::uint64_t>();
+  EXPECT_GE(entries, kLines);
 }
 
 // Jobs that read the whole log have a thread of their own: nobody waits behind them.
