@@ -79,28 +79,25 @@ TEST_F(ServerAnswers, VerifyingManyWorkspacesDelaysNobody) {
   RunningServer server(ledger_);
   HttpClient owner = server.client("owner");
   std::string lines;
-  for (int index = 0; index < 2'000; ++index) lines += "{\"kind\":\"tool.invoked\",\"tool\":\"git\",\"outcome\":\"ok\"}\n";
-  for (int number = 2; number <= 9; ++number) {
+  for (int index = 0; index < 1'000; ++index) lines += "{\"kind\":\"tool.invoked\",\"tool\":\"git\",\"outcome\":\"ok\"}\n";
+  constexpr int kWorkspaces = 20;
+  for (int number = 2; number <= kWorkspaces; ++number) {
     const std::string id = "w" + std::to_string(number);
     ASSERT_EQ(owner.post("/v1/workspaces", "{\"id\":\"" + id + "\"}").status, 201);
     ASSERT_EQ(owner.ask("POST", "/v1/workspaces/" + id + "/facts", lines, "application/x-ndjson").status, 200);
   }
-  for (int number = 1; number <= 9; ++number) {
-    EXPECT_EQ(owner.get("/v1/workspaces/w" + std::to_string(number) + "/verify").status, 200);
-  }
-  int running = 0;
-  for (int number = 1; number <= 9; ++number) {
-    running += owner.get("/v1/workspaces/w" + std::to_string(number) + "/verify").at({"state"}) == "running" ? 1 : 0;
-  }
-  EXPECT_GE(running, 5) << "they were over before anybody could wait behind them: more facts are needed";
-  // What blocks goes through the pool that verifying used to share.
+  const auto running = [&] {
+    int count = 0;
+    for (int number = 1; number <= kWorkspaces; ++number) {
+      count += owner.get("/v1/workspaces/w" + std::to_string(number) + "/verify").at({"state"}) == "running" ? 1 : 0;
+    }
+    return count;
+  };
+  running();  // starts them
+  // What blocks goes through the pool that verifying used to share: four threads, and the list would come when all but a few are over.
   const HttpAnswer list = owner.get("/v1/workspaces");
   EXPECT_EQ(list.status, 200);
-  int still = 0;
-  for (int number = 1; number <= 9; ++number) {
-    still += owner.get("/v1/workspaces/w" + std::to_string(number) + "/verify").at({"state"}) == "running" ? 1 : 0;
-  }
-  EXPECT_GE(still, 1) << "the list waited for all of them";
+  EXPECT_GE(running(), kWorkspaces / 2) << "the list waited for them, or they are too short: then more facts are needed";
   EXPECT_EQ(server.stop(), 0) << "and the end does not wait for them either";
 }
 

@@ -282,6 +282,7 @@ TEST_F(ViewRunning, AFullDiskStopsOneViewUntilThereIsRoom) {
     ASSERT_TRUE(full.fault.has_value());
     EXPECT_EQ(full.fault->code(), ErrorCode::diskFull);
     EXPECT_EQ(full.lag, 10u);
+    EXPECT_EQ(made->lag(), 10u);
     EXPECT_EQ(made->status(kThree).size, 20u);
   }
   // The next process knows of it, although its place in the log is behind the records that were missed.
