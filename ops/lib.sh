@@ -8,7 +8,7 @@ COUNTERFOIL_PACKAGES=(
   g++:g++ cmake:cmake ninja-build:ninja ccache:ccache pkg-config:pkg-config capnproto:capnp libcapnp-dev libspdlog-dev libsqlite3-dev
   libssl-dev libcli11-dev libtomlplusplus-dev libbenchmark-dev libgtest-dev libgmock-dev zlib1g-dev libboost-json1.81-dev
   libboost-container1.81-dev libboost1.81-dev libcjose-dev libjansson-dev prometheus-cpp-dev
-  libcurl4-openssl-dev libmimalloc-dev
+  libcurl4-openssl-dev libmimalloc-dev librdkafka-dev
 )
 # shellcheck disable=SC2034  # the scripts that source this use them
 COUNTERFOIL_TEST_PACKAGES=(git:git jq:jq curl:curl openssl:openssl)

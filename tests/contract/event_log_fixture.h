@@ -115,11 +115,26 @@ inline bool same(const NewRecord& given, const ValidRecord& read) {
          given.leaf == read.leaf && given.value == read.value;
 }
 
+// Why a harness cannot run on this machine; empty if it can. A harness that depends on something outside has a function absent().
+template <class Harness>
+std::string absence() {
+  if constexpr (requires { Harness::absent(); }) {
+    return Harness::absent();
+  } else {
+    return {};
+  }
+}
+
 // `Harness` is a LogHarness that makes itself a fresh log.
 template <class Harness>
 class EventLogFixture : public ::testing::Test {
  protected:
   static constexpr PartitionId kPartition{0};
+
+  void SetUp() override {
+    if (const std::string why = absence<Harness>(); !why.empty()) GTEST_SKIP() << why;
+    harness_ = std::make_unique<Harness>();
+  }
 
   EventLog& log() { return harness_->log(); }
   std::unique_ptr<PartitionWriter> takeOver() {
@@ -139,7 +154,7 @@ class EventLogFixture : public ::testing::Test {
     return records;
   }
 
-  std::unique_ptr<LogHarness> harness_ = std::make_unique<Harness>();
+  std::unique_ptr<LogHarness> harness_;
   FoldState state_;
   std::vector<ValidRecord> applied_;
 };

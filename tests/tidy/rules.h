@@ -111,8 +111,13 @@ inline const std::vector<Ban>& bans() {
   static const std::string_view dice = "randomness comes from ledger/crypto or is an input";
   static const std::vector<std::string_view> clockUsers = {"cmd/", "tests/", "clients/cpp/surroundings.cc"};
   static const std::vector<std::string_view> sleepers = {"cmd/"};
-  static const std::vector<std::string_view> threadOwners = {"ledger/log/embedded_log*", "ledger/write/", "projections/",
-                                                             "server/http/listener*",    "cmd/",          "tests/"};
+  static const std::vector<std::string_view> threadOwners = {"ledger/log/embedded_log*",
+                                                             "ledger/log/kafka/kafka_lane*",
+                                                             "ledger/write/",
+                                                             "projections/",
+                                                             "server/http/listener*",
+                                                             "cmd/",
+                                                             "tests/"};
   // How long a peer may take is asked of the clock that the kernel waits by.
   static const std::vector<std::string_view> steadyUsers = {"cmd/", "tests/", "server/http/", "clients/cpp/surroundings.cc"};
   static const std::vector<std::string_view> tests = {"tests/"};

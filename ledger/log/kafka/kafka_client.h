@@ -1,0 +1,34 @@
+// Clients of librdkafka as the ledger needs them: the one producer configuration, the one reader configuration. One place, so that no
+// client can be made that would acknowledge less, reorder, or skip what is missing.
+#pragma once
+
+#include "ledger/core/ids.h"
+#include "ledger/log/kafka/kafka_handles.h"
+#include "ledger/log/kafka/kafka_settings.h"
+
+namespace counterfoil::log::kafka {
+
+// Idempotent, acks=all, delivery reports as events on the main queue. Throws Fault(invalidValue) for a property that librdkafka or the
+// ledger refuses, logUnavailable if the client cannot be made.
+Client makeProducer(const KafkaSettings& settings);
+// No group, no stored offsets, no jump to another offset when one is missing.
+Client makeReader(const KafkaSettings& settings);
+// The topic of the settings; never with a configuration of its own (librdkafka would forget the client's).
+Topic openTopic(rd_kafka_t* client, const KafkaSettings& settings);
+
+struct TopicFacts {
+  std::uint32_t partitions = 0;
+  std::vector<std::uint32_t> withoutLeader;
+  std::uint32_t brokers = 0;
+};
+// Throws Fault(logUnavailable) if no broker answers in time, noLedger if there is no such topic.
+TopicFacts topicFacts(rd_kafka_t* client, rd_kafka_topic_t* topic, const KafkaSettings& settings);
+
+struct Watermarks {
+  std::int64_t low = 0;
+  std::int64_t high = 0;  // one more than the last record that is committed
+};
+// Asks the partition's leader. Throws Fault(logUnavailable).
+Watermarks watermarks(rd_kafka_t* client, const KafkaSettings& settings, PartitionId partition);
+
+}  // namespace counterfoil::log::kafka

@@ -1,0 +1,127 @@
+#include "ledger/log/kafka/kafka_lane.h"
+
+#include <algorithm>
+
+#include "ledger/core/current_thread.h"
+#include "ledger/log/kafka/kafka_client.h"
+
+namespace counterfoil::log::kafka {
+namespace {
+
+constexpr int kPollMilliseconds = 100;
+constexpr const char* kHeaderName = "cf";
+
+struct Sent {
+  std::shared_ptr<Sender> sender;
+  std::uint64_t tag = 0;
+};
+
+}  // namespace
+
+Lane::Lane(const KafkaSettings& settings) : settings_(settings), client_(makeProducer(settings)) {
+  topic_ = openTopic(client_.get(), settings_);
+  thread_ = std::thread([this] { run(); });
+}
+
+Lane::~Lane() {
+  condemn();
+  ending_ = true;
+  thread_.join();
+}
+
+Lane::Taken Lane::send(PartitionId partition, const RecordHeader& header, std::span<const std::uint8_t> value, std::uint64_t tag,
+                       const std::shared_ptr<Sender>& sender) {
+  if (condemned_) return Taken::never;
+  const auto bytes = encodeHeader(header);
+  // For readers of the topic that are not ours: everything of a workspace has its number as key.
+  const bool ofWorkspace = header.kind == RecordKind::entry || header.kind == RecordKind::keys;
+  const std::string key = ofWorkspace ? std::to_string(header.workspace.value) : std::string();
+  auto sent = std::make_unique<Sent>(Sent{sender, tag});
+  ++outstanding_;
+  // librdkafka takes the value by a pointer that is not const, and copies it.
+  void* const content = const_cast<std::uint8_t*>(value.data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  const auto code = rd_kafka_producev(
+      client_.get(), RD_KAFKA_V_RKT(topic_.get()), RD_KAFKA_V_PARTITION(static_cast<std::int32_t>(partition.value)),
+      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(ofWorkspace ? key.data() : nullptr, key.size()),
+      RD_KAFKA_V_VALUE(content, value.size()), RD_KAFKA_V_HEADER(kHeaderName, bytes.data(), static_cast<ssize_t>(bytes.size())),
+      RD_KAFKA_V_OPAQUE(sent.get()), RD_KAFKA_V_END);
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    static_cast<void>(sent.release());  // comes back with its report
+    return Taken::yes;
+  }
+  --outstanding_;
+  if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) return Taken::later;
+  condemn();
+  return Taken::never;
+}
+
+void Lane::condemn() {
+  if (condemned_.exchange(true)) return;
+  rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+}
+
+void Lane::attend(const std::shared_ptr<Sender>& sender) {
+  const std::lock_guard guard(mutex_);
+  std::erase_if(senders_, [](const auto& each) { return each.expired(); });
+  senders_.push_back(sender);
+}
+
+std::vector<std::shared_ptr<Sender>> Lane::attending() {
+  std::vector<std::shared_ptr<Sender>> result;
+  const std::lock_guard guard(mutex_);
+  for (const auto& each : senders_) {
+    if (auto sender = each.lock()) result.push_back(std::move(sender));
+  }
+  return result;
+}
+
+void Lane::take(rd_kafka_event_t* event) {
+  if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
+    // Anything less than fatal is mended by the library itself, or shows in a report.
+    if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL) condemn();
+    return;
+  }
+  if (rd_kafka_event_type(event) != RD_KAFKA_EVENT_DR) return;
+  while (const rd_kafka_message_t* message = rd_kafka_event_message_next(event)) {
+    const std::unique_ptr<Sent> sent(static_cast<Sent*>(message->_private));
+    Delivery delivery{sent->tag, message->offset, std::nullopt};
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) delivery.fault = faultOf(message->err, "writing");
+    sent->sender->delivered(delivery);
+    --outstanding_;
+  }
+}
+
+void Lane::run() {
+  nameCurrentThread("kafka-lane");
+  const Queue queue(rd_kafka_queue_get_main(client_.get()));
+  std::chrono::milliseconds silent{0};
+  while (!ending_ || outstanding_ > 0) {
+    const Event event(rd_kafka_queue_poll(queue.get(), kPollMilliseconds));
+    if (event != nullptr) {
+      if (rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_DR) silent = std::chrono::milliseconds{0};
+      take(event.get());
+    } else {
+      silent += std::chrono::milliseconds{kPollMilliseconds};
+    }
+    // What was in flight while the lane was condemned may have come back into the queue.
+    if (condemned_ && outstanding_ > 0) {
+      rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+    }
+    for (const auto& sender : attending()) {
+      if (event == nullptr) sender->silentFor(silent);
+      sender->pump();
+    }
+  }
+}
+
+std::shared_ptr<Lane> Lanes::of(PartitionId partition) {
+  const std::lock_guard guard(mutex_);
+  std::shared_ptr<Lane>& lane = lanes_[partition.value % lanes_.size()];
+  if (lane != nullptr && !lane->condemned()) return lane;
+  if (lane != nullptr) ++rebuilt_;
+  lane.reset();  // waits for its last reports, unless a writer still holds it
+  lane = std::make_shared<Lane>(settings_);
+  return lane;
+}
+
+}  // namespace counterfoil::log::kafka

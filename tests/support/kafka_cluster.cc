@@ -1,0 +1,180 @@
+#include "tests/support/kafka_cluster.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+#include <thread>
+
+#include "ledger/log/kafka/kafka_handles.h"
+
+namespace counterfoil::test {
+namespace {
+
+namespace fs = std::filesystem;
+namespace kafka = log::kafka;
+
+constexpr int kAnswerMilliseconds = 20'000;
+
+struct Output {
+  int status = -1;
+  std::string text;
+};
+
+// Standard output; what goes to standard error stays visible in the test's own.
+Output run(const std::string& command) {
+  Output output;
+  FILE* pipe = ::popen(command.c_str(), "r");
+  if (pipe == nullptr) return output;
+  std::array<char, 4096> buffer{};
+  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe)) output.text.append(buffer.data(), count);
+  const int status = ::pclose(pipe);
+  output.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return output;
+}
+
+// Ends the broker with the program.
+class OwnBroker : public ::testing::Environment {
+ public:
+  explicit OwnBroker(fs::path folder) : folder_(std::move(folder)) {}
+  void TearDown() override { run(script() + " stop --remove --folder " + folder_.string() + " 2>/dev/null"); }
+  static std::string script() { return std::string(COUNTERFOIL_SOURCE_DIR) + "/ops/kafka/cluster"; }
+
+ private:
+  fs::path folder_;
+};
+
+kafka::Client makeClient(const std::string& brokers, rd_kafka_type_t type = RD_KAFKA_PRODUCER) {
+  kafka::Conf conf(rd_kafka_conf_new());
+  std::array<char, 256> reason{};
+  rd_kafka_conf_set(conf.get(), "bootstrap.servers", brokers.c_str(), reason.data(), reason.size());
+  rd_kafka_conf_set(conf.get(), "acks", "all", reason.data(), reason.size());
+  rd_kafka_conf_set(conf.get(), "log_level", "0", reason.data(), reason.size());
+  rd_kafka_conf_set_events(conf.get(), RD_KAFKA_EVENT_DR);
+  kafka::Client client(rd_kafka_new(type, conf.get(), reason.data(), reason.size()));
+  if (client == nullptr) throw std::runtime_error(reason.data());
+  static_cast<void>(conf.release());
+  return client;
+}
+
+kafka::Event answerOf(rd_kafka_queue_t* queue, const char* doing) {
+  kafka::Event event(rd_kafka_queue_poll(queue, kAnswerMilliseconds));
+  if (event == nullptr) throw std::runtime_error(std::string(doing) + ": no answer");
+  if (rd_kafka_event_error(event.get()) != 0)
+    throw std::runtime_error(std::string(doing) + ": " + rd_kafka_event_error_string(event.get()));
+  return event;
+}
+
+}  // namespace
+
+KafkaCluster* KafkaCluster::get(std::string& why) {
+  static std::string reason;
+  static const std::unique_ptr<KafkaCluster> cluster = []() -> std::unique_ptr<KafkaCluster> {
+    if (const char* given = std::getenv("COUNTERFOIL_TEST_KAFKA"); given != nullptr && *given != 0) {
+      return std::unique_ptr<KafkaCluster>(new KafkaCluster(given));
+    }
+    const fs::path folder = fs::temp_directory_path() / ("counterfoil-kafka-" + std::to_string(::getpid()));
+    const std::string script = OwnBroker::script();
+    const Output started = run(script + " start --brokers 1 --port auto --folder " + folder.string());
+    if (started.status == 3) {
+      reason = "no Kafka can be had on this machine: Java, Maven or the jars are missing (ops/kafka/cluster)";
+      return nullptr;
+    }
+    if (started.status != 0) throw std::runtime_error("ops/kafka/cluster start ended with " + std::to_string(started.status));
+    ::testing::AddGlobalTestEnvironment(new OwnBroker(folder));
+    const Output addresses = run(script + " addresses --folder " + folder.string());
+    return std::unique_ptr<KafkaCluster>(new KafkaCluster(addresses.text.substr(0, addresses.text.find_last_not_of(" \n") + 1)));
+  }();
+  why = reason;
+  return cluster.get();
+}
+
+std::string KafkaCluster::makeTopic(std::uint32_t partitions, const std::map<std::string, std::string>& settings) {
+  static std::atomic<int> number = 0;
+  const std::string topic = "test-" + std::to_string(::getpid()) + "-" + std::to_string(++number) + "-" + std::to_string(::rand());
+  const kafka::Client client = makeClient(brokers_);
+  const kafka::Queue queue(rd_kafka_queue_new(client.get()));
+  std::array<char, 256> reason{};
+  const auto replicas = static_cast<int>(std::count(brokers_.begin(), brokers_.end(), ',') + 1);
+  rd_kafka_NewTopic_t* fresh = rd_kafka_NewTopic_new(topic.c_str(), static_cast<int>(partitions), replicas, reason.data(), reason.size());
+  if (fresh == nullptr) throw std::runtime_error(reason.data());
+  std::map<std::string, std::string> all = {
+      {"retention.ms", "-1"}, {"message.timestamp.type", "LogAppendTime"}, {"min.insync.replicas", replicas > 2 ? "2" : "1"}};
+  for (const auto& [name, value] : settings) all[name] = value;
+  for (const auto& [name, value] : all) rd_kafka_NewTopic_set_config(fresh, name.c_str(), value.c_str());
+  rd_kafka_CreateTopics(client.get(), &fresh, 1, nullptr, queue.get());
+  rd_kafka_NewTopic_destroy(fresh);
+  const kafka::Event event = answerOf(queue.get(), "CreateTopics");
+  std::size_t count = 0;
+  const auto results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
+  if (rd_kafka_topic_result_error(results[0]) != 0) throw std::runtime_error(rd_kafka_topic_result_error_string(results[0]));
+  // Made is not yet led: whoever goes on needs every partition to have a leader.
+  const kafka::Topic handle(rd_kafka_topic_new(client.get(), topic.c_str(), nullptr));
+  for (int attempt = 0; attempt < 200; ++attempt) {
+    const struct rd_kafka_metadata* found = nullptr;
+    if (rd_kafka_metadata(client.get(), 0, handle.get(), &found, kAnswerMilliseconds) == 0) {
+      const kafka::Metadata metadata(found);
+      bool led = metadata->topic_cnt == 1 && metadata->topics[0].partition_cnt == static_cast<int>(partitions);
+      for (int index = 0; led && index < metadata->topics[0].partition_cnt; ++index)
+        led = metadata->topics[0].partitions[index].leader >= 0;
+      if (led) return topic;
+    }
+    rd_kafka_poll(client.get(), 50);
+  }
+  throw std::runtime_error("the topic got no leaders");
+}
+
+void KafkaCluster::deleteTopic(const std::string& topic) {
+  const kafka::Client client = makeClient(brokers_);
+  const kafka::Queue queue(rd_kafka_queue_new(client.get()));
+  rd_kafka_DeleteTopic_t* old = rd_kafka_DeleteTopic_new(topic.c_str());
+  rd_kafka_DeleteTopics(client.get(), &old, 1, nullptr, queue.get());
+  rd_kafka_DeleteTopic_destroy(old);
+  answerOf(queue.get(), "DeleteTopics");
+}
+
+void KafkaCluster::deleteRecords(const std::string& topic, std::uint32_t partition, std::int64_t offset) {
+  const kafka::Client client = makeClient(brokers_);
+  const kafka::Queue queue(rd_kafka_queue_new(client.get()));
+  const kafka::PartitionList list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), static_cast<std::int32_t>(partition))->offset = offset;
+  rd_kafka_DeleteRecords_t* deletion = rd_kafka_DeleteRecords_new(list.get());
+  rd_kafka_DeleteRecords(client.get(), &deletion, 1, nullptr, queue.get());
+  rd_kafka_DeleteRecords_destroy(deletion);
+  answerOf(queue.get(), "DeleteRecords");
+}
+
+log::KafkaSettings KafkaCluster::settings(const std::string& topic) const {
+  log::KafkaSettings settings;
+  settings.brokers = brokers_;
+  settings.topic = topic;
+  return settings;
+}
+
+std::int64_t KafkaCluster::inject(const std::string& topic, std::uint32_t partition, const std::optional<log::RecordHeader>& header,
+                                  const std::vector<std::uint8_t>& value) {
+  const kafka::Client client = makeClient(brokers_);
+  const kafka::Queue queue(rd_kafka_queue_get_main(client.get()));
+  rd_kafka_headers_t* headers = rd_kafka_headers_new(1);
+  if (header) {
+    const auto bytes = log::encodeHeader(*header);
+    rd_kafka_header_add(headers, "cf", 2, bytes.data(), static_cast<ssize_t>(bytes.size()));
+  }
+  std::vector<std::uint8_t> copy = value;
+  const auto code = rd_kafka_producev(client.get(), RD_KAFKA_V_TOPIC(topic.c_str()),
+                                      RD_KAFKA_V_PARTITION(static_cast<std::int32_t>(partition)), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                      RD_KAFKA_V_VALUE(copy.data(), copy.size()), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+  if (code != 0) throw std::runtime_error(rd_kafka_err2str(code));
+  const kafka::Event event = answerOf(queue.get(), "Produce");
+  const rd_kafka_message_t* message = rd_kafka_event_message_next(event.get());
+  if (message == nullptr || message->err != 0) throw std::runtime_error("the record was not taken");
+  return message->offset;
+}
+
+}  // namespace counterfoil::test
