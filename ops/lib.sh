@@ -17,6 +17,9 @@ COUNTERFOIL_DEV_PACKAGES=(
   sqlite3:sqlite3 strace:strace python3:python3 python3-venv nodejs:node npm:npm clang-14:clang++-14 libclang-rt-14-dev clang-format-14:clang-format-14
   clang-tidy-14:clang-tidy-14
 )
+# A broker of ops/kafka, and a client that is not ours.
+# shellcheck disable=SC2034
+COUNTERFOIL_KAFKA_PACKAGES=(openjdk-17-jre-headless:java maven:mvn kcat:kcat openssl:openssl)
 COUNTERFOIL_PRESETS=(release debug asan-ubsan tsan fuzz)
 
 # Messages go to standard error: standard output belongs to the script's result.

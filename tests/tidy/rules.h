@@ -33,6 +33,7 @@ inline const std::vector<Library>& libraries() {
        {"ledger/core/", "ledger/keys/", "ledger/transparency/", "ledger/log/event_log.h", "ledger/write/snapshot.h", "projections/"}},
       {"server/", {"ledger/", "projections/", "replay/"}},
       {"clients/", {"ledger/crypto/wiping.h", "ledger/crypto/random.h"}},
+      {"ops/", {}},
   };
   return table;
 }
@@ -43,8 +44,8 @@ inline bool isAnyOf(std::string_view path, std::span<const std::string_view> pla
 
 inline Offences includeTable(const Source& source) {
   Offences offences;
-  static constexpr std::array<std::string_view, 7> kRoots = {"ledger/", "projections/", "replay/", "schemas/",
-                                                             "server/", "clients/",     "tests/"};
+  static constexpr std::array<std::string_view, 8> kRoots = {"ledger/", "projections/", "replay/", "schemas/",
+                                                             "server/", "clients/",     "tests/",  "ops/"};
   const auto& table = libraries();
   const auto library = std::find_if(table.begin(), table.end(), [&](const Library& row) { return inFolder(source.path, row.folder); });
   const bool isFree = inFolder(source.path, "cmd/") || inFolder(source.path, "tests/");
@@ -119,7 +120,7 @@ inline const std::vector<Ban>& bans() {
                                                              "cmd/",
                                                              "tests/"};
   // How long a peer may take is asked of the clock that the kernel waits by.
-  static const std::vector<std::string_view> steadyUsers = {"cmd/", "tests/", "server/http/", "clients/cpp/surroundings.cc"};
+  static const std::vector<std::string_view> steadyUsers = {"cmd/", "tests/", "server/http/", "clients/cpp/surroundings.cc", "ops/"};
   static const std::vector<std::string_view> tests = {"tests/"};
   static const std::vector<Ban> table = {
       {"system_clock::now", clock, clockUsers},
