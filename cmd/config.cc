@@ -8,6 +8,7 @@
 #include <map>
 #include <sstream>
 
+#include "cmd/log_choice.h"
 #include "ledger/core/outcome.h"
 #include "ledger/core/policy_syntax.h"
 
@@ -24,7 +25,12 @@ struct Known {
 constexpr Known kKnown[] = {
     {"origin", "localhost/counterfoil", "Name of this ledger: a URL without scheme", false},
     {"keys", "", "Keys folder; relative to the data folder", false},
-    {"log", "embedded", "Where entries go: embedded", false},
+    {"log", "embedded", "Where entries go: embedded or kafka://HOST:PORT,...[/TOPIC]", false},
+    {"kafka_ca", "", "PEM authorities of the brokers' certificates: the connection is TLS with it", false},
+    {"kafka_cert", "", "PEM certificate chain that brokers know this node by", false},
+    {"kafka_key", "", "PEM key of that certificate", false},
+    {"kafka_properties", "", "File of further librdkafka properties, such as sasl.*; name=value lines", false},
+    {"kafka_lanes", "4", "Producers of this node, each with connections of its own", true},
     {"intake_bytes", "67108864", "Bytes of requests that may wait", true},
     {"idempotency_entries", "1000000", "Requests remembered for repeats", true},
     {"snapshot_every_entries", "2000000", "Entries between snapshots of the writer's state", true},
@@ -115,8 +121,8 @@ Config readConfig(const CommonOptions& common) {
   }
   config.origin = settings["origin"].value;
   config.log = settings["log"].value;
-  if (config.log != "embedded")
-    throw Fault(ErrorCode::invalidValue, "setting log must be embedded", "`counterfoil config` shows what is in force");
+  static_cast<void>(isKafka(config.log));
+  config.kafkaLanes = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(numberOf(settings["kafka_lanes"]), 1, 64));
   const std::filesystem::path keys = settings["keys"].value;
   config.keys = keys.empty() ? std::filesystem::path(std::filesystem::absolute(config.data).lexically_normal().string() + ".keys")
                              : (config.data / keys).lexically_normal();
@@ -128,6 +134,10 @@ Config readConfig(const CommonOptions& common) {
   const auto fileOf = [&](const char* name) -> std::string {
     return settings[name].value.empty() ? std::string() : (config.data / settings[name].value).lexically_normal().string();
   };
+  config.kafkaAuthority = fileOf("kafka_ca");
+  config.kafkaCertificate = fileOf("kafka_cert");
+  config.kafkaCertificateKey = fileOf("kafka_key");
+  config.kafkaProperties = fileOf("kafka_properties");
   config.certificate = fileOf("tls_cert");
   config.certificateKey = fileOf("tls_key");
   config.clientAuthorities = fileOf("tls_client_ca");
@@ -139,11 +149,12 @@ Config readConfig(const CommonOptions& common) {
   return config;
 }
 
-std::string configText(const std::string& origin, const std::filesystem::path& keys) {
+std::string configText(const std::string& origin, const std::filesystem::path& keys, const std::string& log) {
   std::string text =
       "# Counterfoil. `counterfoil config` shows what is in force and where it came from; environment variables COUNTERFOIL_<NAME> win.\n";
   text += "origin = \"" + origin + "\"\n";
   text += "keys = \"" + keys.string() + "\"\n";
+  if (log != kEmbedded) text += "log = \"" + log + "\"\n";
   return text;
 }
 

@@ -21,7 +21,10 @@ struct Config {
   std::filesystem::path data;
   std::filesystem::path keys;  // absolute, or relative to the data folder in the file
   std::string origin;
-  std::string log;  // "embedded"
+  std::string log;  // "embedded" or "kafka://..." (cmd/log_choice.h)
+  // Of a Kafka cluster: paths, relative ones start at the data folder; empty: none
+  std::string kafkaAuthority, kafkaCertificate, kafkaCertificateKey, kafkaProperties;
+  std::uint32_t kafkaLanes = 0;
   std::uint64_t intakeBytes = 0;
   std::uint64_t snapshotEveryEntries = 0;
   std::uint64_t idempotencyEntries = 0;
@@ -46,7 +49,7 @@ inline constexpr std::string_view kConfigFile = "counterfoil.toml";
 
 // Reads what is in force. Throws Fault: noLedger (no such file; hint `init`), invalidValue, unknownField, unreadableInput.
 Config readConfig(const CommonOptions& common);
-// The text of a new configuration file.
-std::string configText(const std::string& origin, const std::filesystem::path& keys);
+// The text of a new configuration file. `log` as for Config.
+std::string configText(const std::string& origin, const std::filesystem::path& keys, const std::string& log);
 
 }  // namespace counterfoil::cmd

@@ -6,7 +6,6 @@
 #include <filesystem>
 
 #include "cmd/output.h"
-#include "cmd/server_link.h"
 
 namespace counterfoil::cmd {
 namespace {
@@ -17,31 +16,19 @@ std::uint64_t randomNumber(crypto::RandomSource& random) {
   return number;
 }
 
-std::unique_ptr<log::EmbeddedLog> openLog(const log::EmbeddedLogOptions& options, const std::filesystem::path& data) {
-  try {
-    return log::EmbeddedLog::open(options);
-  } catch (const Fault& fault) {
-    const auto server = fault.code() == ErrorCode::dataInUse ? runningServer(data) : std::nullopt;
-    if (!server) throw;
-    throw Fault(ErrorCode::dataInUse, "a server holds this data: process " + std::to_string(server->pid) + ", at " + server->url,
-                "this verb needs the folder to itself: stop the server first, or use another data folder");
-  }
-}
-
 }  // namespace
 
 Session::Session(const CommonOptions& common, Access access, bool acceptClock) : common_(common), config_(readConfig(common)) {
   provider_ = std::make_unique<keys::FileKeyProvider>(config_.keys, random_);
   if (access == Access::read) {
-    log_ = log::EmbeddedLog::openReadOnly(config_.logFolder());
+    open_ = openForReading(config_);
     ring_ = std::make_unique<keys::KeyRing>(*provider_, random_);
     return;
   }
-  log::EmbeddedLogOptions options;
-  options.directory = config_.logFolder();
-  options.identity.incarnation = randomNumber(random_);
-  options.identity.name = "local";
-  log_ = openLog(options, config_.data);
+  log::WriterIdentity identity;
+  identity.incarnation = randomNumber(random_);
+  identity.name = "local";
+  open_ = openForWriting(config_, identity);
   write::LedgerOptions ledgerOptions;
   ledgerOptions.sequencer.intakeBytesMax = config_.intakeBytes;
   ledgerOptions.sequencer.windowEntriesMax = config_.idempotencyEntries;
@@ -50,7 +37,7 @@ Session::Session(const CommonOptions& common, Access access, bool acceptClock) :
   ledgerOptions.snapshot = config_.snapshotFile();
   std::filesystem::create_directories(config_.snapshotFile().parent_path());
   std::filesystem::permissions(config_.snapshotFile().parent_path(), std::filesystem::perms::owner_all);
-  ledger_ = std::make_unique<write::Ledger>(*log_, *provider_, clock_, random_, ledgerOptions);
+  ledger_ = std::make_unique<write::Ledger>(*open_.log, *provider_, clock_, random_, ledgerOptions);
   ledger_->start([this](const std::string& line) { note(common_, line); });
   if (ledger_->status().clockPaused) {
     note(common_,

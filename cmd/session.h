@@ -7,11 +7,11 @@
 #include <string>
 
 #include "cmd/config.h"
+#include "cmd/log_choice.h"
 #include "cmd/options.h"
 #include "cmd/system_clock.h"
 #include "ledger/crypto/random.h"
 #include "ledger/keys/file_key_provider.h"
-#include "ledger/log/embedded_log.h"
 #include "ledger/write/ledger.h"
 
 namespace counterfoil::cmd {
@@ -32,7 +32,9 @@ class Session {
   const Config& config() const { return config_; }
   const Clock& clock() const { return clock_; }
   crypto::RandomSource& random() { return random_; }
-  log::EmbeddedLog& log() { return *log_; }
+  log::EventLog& log() { return *open_.log; }
+  // Null: another kind of log.
+  log::KafkaLog* kafka() { return open_.kafka; }
   keys::KeyProvider& provider() { return *provider_; }
   // Of Access::write.
   write::Ledger& ledger() { return *ledger_; }
@@ -53,7 +55,7 @@ class Session {
   SystemClock clock_;
   crypto::SystemRandom random_;
   std::unique_ptr<keys::FileKeyProvider> provider_;
-  std::unique_ptr<log::EmbeddedLog> log_;
+  OpenLog open_;
   std::unique_ptr<keys::KeyRing> ring_;
   std::unique_ptr<write::Ledger> ledger_;
 };

@@ -107,8 +107,8 @@ class Doctor {
 
   void logReads(const Config& config) {
     try {
-      const auto eventLog = log::EmbeddedLog::openReadOnly(config.logFolder());
-      const auto reader = eventLog->read(PartitionId{0}, log::FoldState{});
+      const OpenLog open = openForReading(config);
+      const auto reader = open.log->read(PartitionId{0}, log::FoldState{});
       log::ValidRecord record;
       std::uint64_t records = 0;
       while (reader->next(record)) ++records;

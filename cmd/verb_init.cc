@@ -50,7 +50,7 @@ void checkOrigin(const std::string& origin) {
 int init(const CommonOptions& common, const InitOptions& options) {
   const std::filesystem::path data = common.data;
   checkOrigin(options.origin);
-  if (options.log != "embedded") throw Fault(ErrorCode::invalidValue, "the log must be embedded", "", "--log");
+  static_cast<void>(isKafka(options.log));
   if (std::filesystem::exists(data / kConfigFile)) {
     throw Fault(ErrorCode::alreadyExists, "there is a ledger in " + data.string(), "use it, or name another folder with --data");
   }
@@ -68,15 +68,17 @@ int init(const CommonOptions& common, const InitOptions& options) {
   makePrivateFolder(keys);
   SystemClock clock;
   crypto::SystemRandom random;
-  log::EmbeddedLogOptions logOptions;
-  logOptions.directory = clean / "log";
-  logOptions.identity.name = "local";
+  Config fresh;
+  fresh.data = clean;
+  fresh.log = options.log;
+  log::WriterIdentity identity;
+  identity.name = "local";
   log::LedgerFacts facts;
   facts.ledgerId = toUuid(makeUuidV7(clock.wall(), random.bytes<10>()));
   facts.origin = options.origin;
   facts.createdAt = clock.wall();
-  log::EmbeddedLog::create(logOptions, facts);
-  const std::string text = configText(options.origin, std::filesystem::relative(keys, clean));
+  facts = createLog(fresh, identity, facts);
+  const std::string text = configText(options.origin, std::filesystem::relative(keys, clean), options.log);
   writeConfig(clean / kConfigFile, text);
 
   CommonOptions here = common;
@@ -106,7 +108,7 @@ void addInit(Verb app, Program& program) {
   addCommonFlags(verb, program.common, false);
   verb.option("--keys", options->keys, "Keys folder (default: <data>.keys)");
   verb.option("--origin", options->origin, "Name of the ledger: a URL without scheme").showDefault();
-  verb.option("--log", options->log, "Where entries go: embedded").showDefault();
+  verb.option("--log", options->log, "Where entries go: embedded or kafka://HOST:PORT,...[/TOPIC]").showDefault();
   verb.whenGiven([&program, options] { program.run = [&program, options] { return init(program.common, *options); }; });
 }
 
