@@ -15,6 +15,14 @@
 
 namespace counterfoil::log {
 
+// Who claimed a partition.
+struct Claimant {
+  std::string node;  // its name
+  std::string url;   // where other nodes reach it; may be empty
+};
+// nullopt if the record is no claim.
+std::optional<Claimant> claimantOf(const ValidRecord& record);
+
 enum class AppendOutcome : std::uint8_t {
   appended,       // durable, in order, every record of the batch, and valid for every reader
   rejected,       // certainly none of the batch is in the log, nor will be

@@ -6,6 +6,7 @@
 #include "ledger/core/limits.h"
 #include "ledger/core/outcome.h"
 #include "ledger/core/schema_tables.h"
+#include "ledger/log/event_log.h"
 
 namespace counterfoil::log {
 
@@ -40,6 +41,14 @@ std::optional<Genesis> readGenesis(crypto::Bytes value) {
   result.partition = static_cast<std::uint32_t>(decoded.value.number(Field::partition));
   result.partitions = static_cast<std::uint32_t>(decoded.value.number(Field::partitions));
   return result;
+}
+
+std::optional<Claimant> claimantOf(const ValidRecord& record) {
+  if (record.kind != RecordKind::claim) return std::nullopt;
+  Arena arena;
+  const DecodeResult decoded = decodeCanonical(*schemaTables().claim, record.value, Strictness::lenient, arena);
+  if (!decoded) return std::nullopt;
+  return Claimant{std::string(decoded.value.text(Field::node)), std::string(decoded.value.text(Field::url))};
 }
 
 RecordHeader genesisHeader(const WriterIdentity& identity) {

@@ -85,7 +85,11 @@ void Ledger::start(const std::function<void(const std::string&)>& note) {
   restore(note);
   sequencer_ = std::make_unique<Sequencer>(log_, PartitionId{0}, *state_, ring_, clock_, random_, options_.sequencer);
   sequencer_->onWorkspaceCreated([this](const std::string& id, WorkspaceNumber number) { remember(id, number); });
-  sequencer_->start();
+  if (options_.follow) {
+    sequencer_->startFollowing();
+  } else {
+    sequencer_->start();
+  }
   thread_ = std::thread([this] {
     nameCurrentThread("sequencer");
     run();
@@ -111,6 +115,7 @@ void Ledger::run() {
     if (more) continue;
     if (stopping_ && (sequencer_->idle() || sequencer_->status().fault)) return;
     if (!options_.snapshot.empty() && state_->durable().next.value >= snapshotAt && sequencer_->idle()) {
+      sequencer_->settleFollowing();
       snapshotAt = state_->durable().next.value + options_.snapshotEveryEntries;
       try {
         SnapshotFile(options_.snapshot).write(*state_, known_, ring_, random_);

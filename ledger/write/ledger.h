@@ -28,6 +28,7 @@ struct LedgerOptions {
   SequencerOptions sequencer;
   std::filesystem::path snapshot;  // empty: none is read or written
   std::uint64_t snapshotEveryEntries = 2'000'000;
+  bool follow = false;  // start() does not claim the log: this node follows until lead(true)
 };
 
 class Ledger {
@@ -45,6 +46,8 @@ class Ledger {
   void stop();
 
   // ---- any thread, between start() and stop() ----
+  // Whether this node is meant to be the writer from now on. Returns at once; status().leading tells.
+  void lead(bool meant) { sequencer_->lead(meant); }
   // `done` is called once, from this thread or the ledger's. Faults of redaction come the same way.
   void execute(std::string_view workspaceId, Command command, Completion done);
   void append(std::string_view workspaceId, Event fact, Completion done);

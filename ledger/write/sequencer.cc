@@ -39,8 +39,10 @@ Sequencer::Sequencer(log::EventLog& eventLog, PartitionId partition, PartitionSt
 }
 
 Sequencer::~Sequencer() {
+  meant_ = false;
   writer_.reset();  // waits for what is in flight
   handleResults();
+  settleFollowing();
   failAll(Fault(ErrorCode::notReady, "the ledger is stopping", "ask again with the same id"));
 }
 
@@ -70,27 +72,52 @@ void Sequencer::start() {
 void Sequencer::takeOver(std::vector<EntryId>* landed) {
   writer_.reset();
   handleResults();
+  if (unapplied_) applyRead(*unapplied_, landed);
+  unapplied_.reset();
+  settleFollowing();
+  reader_.reset();
+  std::unordered_set<WorkspaceNumber, WorkspaceNumberHash> read;
+  const bool wrote = wrote_;
   writer_ = log_.takeOver(partition_, state_.durable(), [&](log::ValidRecord& record) {
-    const auto id = state_.applyRecord(record);
-    if (landed != nullptr && id) landed->push_back(*id);
+    applyRead(record, landed);
+    if (record.kind == log::RecordKind::entry) read.insert(record.workspace);
+    // Who was writing and finds another's claim was passed over, for a reason the others know. It looks before it claims again.
+    if (record.kind == log::RecordKind::claim && wrote && !wrote_) {
+      adopt({read.begin(), read.end()});
+      throw Fault(ErrorCode::dataInUse, "another node became the writer", "this node follows it");
+    }
   });
-  for (const WorkspaceNumber number : state_.workspaces()) {
-    // Records were folded as they are durable: nothing of them is ever undone.
+  wrote_ = true;
+  adopt(state_.workspaces());
+  const std::lock_guard lock(mutex_);
+  status_.leading = true;
+}
+
+void Sequencer::adopt(const std::vector<WorkspaceNumber>& workspaces) {
+  for (const WorkspaceNumber number : workspaces) {
     WorkspaceState& workspace = state_.workspace(number);
     workspace.commitTo(workspace.mark());
     attention_.insert(number);
   }
   state_.window().commitTo(state_.window().mark());
   unfinished_ = true;
-  count(state_.workspaces());
+  count(workspaces);
   if (!created_) return;
   for (const auto& [id, number] : state_.workspace(kSystemWorkspace).allocated()) {
-    if (state_.workspace({number}).head().size() != 0) created_(id, {number});
+    if (!known_.contains({number}) && state_.workspace({number}).head().size() != 0) {
+      known_.insert({number});
+      created_(id, {number});
+    }
   }
 }
 
 bool Sequencer::step() {
   handleResults();
+  if (!meant_) {
+    if (writer_) stepDown();
+    follow();
+    return false;
+  }
   if (!writer_) {
     tryAgain();
     if (!writer_) return false;
@@ -236,13 +263,21 @@ void Sequencer::recover(std::vector<std::unique_ptr<Batch>> failed, const log::A
   ring_.dropPending();
   std::vector<EntryId> landed;
   std::optional<Fault> unreadable;
+  bool passedOver = false;
   try {
-    takeOver(&landed);
+    if (meant_) {
+      takeOver(&landed);
+    } else {
+      readOn(&landed, UINT64_MAX);
+      passedOver = !wrote_;
+    }
   } catch (const Fault& fault) {
     unreadable = fault;
+    passedOver = fault.code() == ErrorCode::dataInUse;
   }
   const std::unordered_set<EntryId, IdHash<EntryId>> found(landed.begin(), landed.end());
-  const bool known = !unreadable || why.outcome == log::AppendOutcome::rejected;
+  // Behind another node's claim nothing of this one counts any more: what was not found by then is not there.
+  const bool known = passedOver || (!unreadable && writer_ != nullptr) || why.outcome == log::AppendOutcome::rejected;
   for (const auto& batch : failed) {
     for (Waiting& waiting : batch->waiting) {
       if (waiting.recorded && found.contains(waiting.id)) {
@@ -255,11 +290,15 @@ void Sequencer::recover(std::vector<std::unique_ptr<Batch>> failed, const log::A
       waiting.done(nullptr, &fault);
     }
   }
-  if (!unreadable) return;
+  if (unreadable) fail(*unreadable);
+}
+
+void Sequencer::fail(const Fault& fault) {
   const std::lock_guard lock(mutex_);
   status_.ready = false;
-  status_.fault = *unreadable;
-  status_.fatal = isFatal(unreadable->code());
+  status_.leading = false;
+  status_.fault = fault;
+  status_.fatal = isFatal(fault.code());
   retryAt_ = clock_.monotonicNanoseconds() + kRetryAfter;
 }
 
@@ -275,17 +314,16 @@ void Sequencer::tryAgain() {
   }
   if (!fault) {
     try {
+      const bool goesOn = wrote_;
       takeOver(nullptr);
+      if (!goesOn || !ledgerClock_) ledgerClock_.emplace(clock_, state_.lastRecordedAt(), options_.clockAccepted);
       const std::lock_guard lock(mutex_);
       status_.fault.reset();
       status_.ready = true;
       return;
     } catch (const Fault& again) {
       fault = again;
-      const std::lock_guard lock(mutex_);
-      status_.fault = again;
-      status_.fatal = isFatal(again.code());
-      retryAt_ = clock_.monotonicNanoseconds() + kRetryAfter;
+      fail(again);
     }
   }
   failAll(*fault);

@@ -7,6 +7,7 @@
 //   4. answer the callers, commit the state, settle new keys - nothing is left to repair
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -15,6 +16,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "ledger/core/clock.h"
@@ -32,6 +34,7 @@ struct SequencerOptions {
   std::size_t duePerBatchMax = 5'000;
   std::size_t windowEntriesMax = 1'000'000;
   bool clockAccepted = false;
+  std::string nodeName;  // as in the claims of the log given
 };
 
 // How the sequencer stands, for readiness and metrics.
@@ -40,6 +43,9 @@ struct SequencerStatus {
   std::optional<Fault> fault;  // why not
   bool fatal = false;          // it will not try again
   bool clockPaused = false;
+  bool leading = false;    // this node is the writer
+  std::string writerName;  // of the last claim; empty: none was seen
+  std::string writerUrl;   // where that node is reached; may be empty
   std::uint64_t liveLeases = 0;
   std::uint64_t owedTerminals = 0;  // leases whose end is decided and not yet recorded
 };
@@ -58,6 +64,13 @@ class Sequencer {
   // ---- the owner's thread ----
   // Becomes the writer: reads what is new and claims the partition. Throws what EventLog::takeOver throws.
   void start();
+  // Instead: reads to the end without claiming, and follows. Throws what EventLog::read and its reader throw.
+  void startFollowing();
+  // Any thread. Whether this node is meant to write. Takes effect at the next step(): then what is in flight is waited for and the
+  // partition is left to others, or it is claimed.
+  void lead(bool meant);
+  // While following: brings state().durable() up to what was read; for a snapshot.
+  void settleFollowing();
   // Handles results, due leases and waiting requests once. True if there may be more to do right away.
   bool step();
   // Nothing is queued, in flight or due.
@@ -112,6 +125,16 @@ class Sequencer {
   void recover(std::vector<std::unique_ptr<Batch>> failed, const log::AppendResult& why);
   void takeOver(std::vector<EntryId>* landed);
   void tryAgain();
+  // Gives back the pen: from now on this node follows.
+  void stepDown();
+  // One round of following.
+  void follow();
+  // Applies what was added since, and collects the ids of its entries. Throws what the reader throws.
+  void readOn(std::vector<EntryId>* landed, std::uint64_t recordsMax);
+  void applyRead(const log::ValidRecord& record, std::vector<EntryId>* landed);
+  void fail(const Fault& fault);
+  // What was read is durable: nothing of it is ever undone.
+  void adopt(const std::vector<WorkspaceNumber>& workspaces);
   void buildBatch(Timestamp now);
   void addDue(Batch& batch, Timestamp now);
   void addRequest(Batch& batch, Request request, Timestamp now);
@@ -138,6 +161,11 @@ class Sequencer {
   Intake intake_;
   std::optional<LedgerClock> ledgerClock_;
   std::unique_ptr<log::PartitionWriter> writer_;
+  std::atomic<bool> meant_{true};                 // to be the writer
+  bool wrote_ = false;                            // the last claim this node saw was its own
+  std::unique_ptr<log::PartitionReader> reader_;  // while following
+  std::uint64_t sinceSettled_ = 0;                // records
+  std::optional<log::ValidRecord> unapplied_;     // read, but its key was not at hand yet
   std::size_t outstanding_ = 0;
   std::int64_t retryAt_ = 0;              // monotonic
   bool unfinished_ = true;                // after start and recovery: look again
@@ -145,6 +173,7 @@ class Sequencer {
   std::vector<WorkspaceNumber> changed_;  // in the batch being built
   std::unordered_map<WorkspaceNumber, LeaseCounts, WorkspaceNumberHash> counted_;
   std::function<void(const std::string&, WorkspaceNumber)> created_;
+  std::unordered_set<WorkspaceNumber, WorkspaceNumberHash> known_;  // told to created_
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable work_;

@@ -114,6 +114,7 @@ inline const std::vector<Ban>& bans() {
   static const std::vector<std::string_view> sleepers = {"cmd/"};
   static const std::vector<std::string_view> threadOwners = {"ledger/log/embedded_log*",
                                                              "ledger/log/kafka/kafka_lane*",
+                                                             "ledger/log/kafka/kafka_ownership*",
                                                              "ledger/write/",
                                                              "projections/",
                                                              "server/http/listener*",

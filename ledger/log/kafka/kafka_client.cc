@@ -157,6 +157,24 @@ Client makeReader(const KafkaSettings& settings) {
   return makeClient(RD_KAFKA_CONSUMER, std::move(conf));
 }
 
+Client makeGroupMember(const KafkaSettings& settings, const GroupMember& member) {
+  Conf conf = baseConf(settings);
+  set(conf.get(), "group.id", member.group);
+  set(conf.get(), "session.timeout.ms", std::to_string(member.sessionTimeout.count()));
+  set(conf.get(), "heartbeat.interval.ms", std::to_string(std::max<std::int64_t>(member.sessionTimeout.count() / 6, 100)));
+  // The other strategies have open bugs in librdkafka 2.0.2 (docs/kafka.md).
+  set(conf.get(), "partition.assignment.strategy", "range");
+  set(conf.get(), "enable.auto.commit", "false");
+  set(conf.get(), "enable.auto.offset.store", "false");
+  set(conf.get(), "auto.offset.reset", "latest");  // nothing is read
+  setOthers(conf.get(), settings);
+  rd_kafka_conf_set_rebalance_cb(conf.get(), member.rebalance);
+  rd_kafka_conf_set_opaque(conf.get(), member.opaque);
+  Client client = makeClient(RD_KAFKA_CONSUMER, std::move(conf));
+  rd_kafka_poll_set_consumer(client.get());
+  return client;
+}
+
 Topic openTopic(rd_kafka_t* client, const KafkaSettings& settings) {
   Topic topic(rd_kafka_topic_new(client, settings.topic.c_str(), nullptr));
   if (topic == nullptr) throw faultOf(rd_kafka_last_error(), "naming the topic");

@@ -13,6 +13,14 @@ namespace counterfoil::log::kafka {
 Client makeProducer(const KafkaSettings& settings);
 // No group, no stored offsets, no jump to another offset when one is missing.
 Client makeReader(const KafkaSettings& settings);
+// A member of a classic group: who is alive, and who is given which partition.
+struct GroupMember {
+  std::string group;
+  std::chrono::milliseconds sessionTimeout{6'000};
+  void (*rebalance)(rd_kafka_t*, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t*, void*) = nullptr;
+  void* opaque = nullptr;
+};
+Client makeGroupMember(const KafkaSettings& settings, const GroupMember& member);
 // The topic of the settings; never with a configuration of its own (librdkafka would forget the client's).
 Topic openTopic(rd_kafka_t* client, const KafkaSettings& settings);
 

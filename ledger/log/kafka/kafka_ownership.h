@@ -1,0 +1,53 @@
+// Who should write which partition, as a classic consumer group of Kafka sees it: a hint that keeps nodes out of each other's way. Safety
+// never rests on it; a node that is wrong about it, for however long, only writes what no reader counts.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "ledger/log/kafka/kafka_handles.h"
+#include "ledger/log/kafka/kafka_settings.h"
+
+namespace counterfoil::log {
+
+struct KafkaOwnershipOptions {
+  std::string group;  // empty: `<topic>.writers`
+  // After so long without a sign of life a node's partitions go to others.
+  std::chrono::milliseconds sessionTimeout{6'000};
+};
+
+class KafkaOwnership {
+ public:
+  // `given` and `taken` are called on a thread of this object, one at a time, and alternate for each partition. `taken` returns when this
+  // node has stopped writing the partition: only then may another be given it (unless the session timeout passes first).
+  // Throws Fault(invalidValue | logUnavailable) as the settings do; whether the group can be joined shows later, in fault().
+  KafkaOwnership(const KafkaSettings& settings, const KafkaOwnershipOptions& options, std::function<void(std::uint32_t)> given,
+                 std::function<void(std::uint32_t)> taken);
+  // Leaves the group, so that others need not wait for the timeout; at most a few seconds.
+  ~KafkaOwnership();
+
+  // Why no partition is given to anybody here; empty while all is well.
+  std::string fault() const;
+
+ private:
+  static void rebalance(rd_kafka_t* client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* partitions, void* opaque);
+  void giveUpAll();
+  void run();
+
+  const std::function<void(std::uint32_t)> given_;
+  const std::function<void(std::uint32_t)> taken_;
+  std::string topic_;
+  mutable std::mutex mutex_;  // of fault_
+  std::string fault_;
+  std::set<std::uint32_t> owned_;  // of the thread
+  kafka::Client client_;
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;  // last: it uses the members above
+};
+
+}  // namespace counterfoil::log
