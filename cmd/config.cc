@@ -30,6 +30,9 @@ constexpr Known kKnown[] = {
     {"kafka_cert", "", "PEM certificate chain that brokers know this node by", false},
     {"kafka_key", "", "PEM key of that certificate", false},
     {"kafka_properties", "", "File of further librdkafka properties, such as sasl.*; name=value lines", false},
+    {"kafka_session_ms", "6000", "Silence of a node after which another takes over", true},
+    {"node_name", "", "Name of this node among those of the ledger; empty: that of the host", false},
+    {"node_url", "", "Where other nodes reach this one; empty: the address it listens at", false},
     {"kafka_lanes", "4", "Producers of this node, each with connections of its own", true},
     {"intake_bytes", "67108864", "Bytes of requests that may wait", true},
     {"idempotency_entries", "1000000", "Requests remembered for repeats", true},
@@ -122,6 +125,9 @@ Config readConfig(const CommonOptions& common) {
   config.origin = settings["origin"].value;
   config.log = settings["log"].value;
   static_cast<void>(isKafka(config.log));
+  config.kafkaSessionMilliseconds = std::clamp<std::uint64_t>(numberOf(settings["kafka_session_ms"]), 1'000, 300'000);
+  config.nodeName = settings["node_name"].value;
+  config.nodeUrl = settings["node_url"].value;
   config.kafkaLanes = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(numberOf(settings["kafka_lanes"]), 1, 64));
   const std::filesystem::path keys = settings["keys"].value;
   config.keys = keys.empty() ? std::filesystem::path(std::filesystem::absolute(config.data).lexically_normal().string() + ".keys")

@@ -25,6 +25,8 @@ struct Config {
   // Of a Kafka cluster: paths, relative ones start at the data folder; empty: none
   std::string kafkaAuthority, kafkaCertificate, kafkaCertificateKey, kafkaProperties;
   std::uint32_t kafkaLanes = 0;
+  std::uint64_t kafkaSessionMilliseconds = 0;
+  std::string nodeName, nodeUrl;  // of this node among those of its ledger; the URL is empty if it is not set
   std::uint64_t intakeBytes = 0;
   std::uint64_t snapshotEveryEntries = 0;
   std::uint64_t idempotencyEntries = 0;

@@ -3,6 +3,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 
 #include "cmd/output.h"
@@ -13,6 +14,19 @@ namespace {
 std::uint64_t randomNumber(crypto::RandomSource& random) {
   std::uint64_t number = 0;
   for (const std::uint8_t byte : random.bytes<8>()) number = (number << 8) | byte;
+  return number;
+}
+
+std::string hostName() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : std::string("unnamed");
+}
+
+// Evidence in the headers; the name itself is in the claims.
+std::uint64_t nodeNumber(const std::string& name) {
+  const crypto::Digest digest = crypto::sha256({reinterpret_cast<const std::uint8_t*>(name.data()), name.size()});
+  std::uint64_t number = 0;
+  for (std::size_t index = 0; index < sizeof(number); ++index) number = (number << 8) | digest[index];
   return number;
 }
 
@@ -27,12 +41,15 @@ Session::Session(const CommonOptions& common, Access access, bool acceptClock) :
   }
   log::WriterIdentity identity;
   identity.incarnation = randomNumber(random_);
-  identity.name = "local";
+  identity.name = config_.nodeName.empty() ? hostName() : config_.nodeName;
+  identity.node = nodeNumber(identity.name);
+  identity.url = config_.nodeUrl;
   open_ = openForWriting(config_, identity);
   write::LedgerOptions ledgerOptions;
   ledgerOptions.sequencer.intakeBytesMax = config_.intakeBytes;
   ledgerOptions.sequencer.windowEntriesMax = config_.idempotencyEntries;
   ledgerOptions.sequencer.clockAccepted = acceptClock;
+  ledgerOptions.follow = access == Access::follow && open_.kafka != nullptr;
   ledgerOptions.snapshotEveryEntries = config_.snapshotEveryEntries;
   ledgerOptions.snapshot = config_.snapshotFile();
   std::filesystem::create_directories(config_.snapshotFile().parent_path());

@@ -17,8 +17,9 @@
 namespace counterfoil::cmd {
 
 enum class Access : std::uint8_t {
-  write,  // takes the lock, starts the ledger
-  read,   // beside a running writer
+  write,   // takes the lock, starts the ledger
+  follow,  // the same; where several nodes share the log, it is not claimed until this one is meant to write
+  read,    // beside a running writer
 };
 
 // Throws the Faults of what it opens: noLedger, dataInUse (naming the server if one holds the data), noFileLocks, keyMissing, logDamaged,

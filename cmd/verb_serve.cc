@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "cmd/json_log.h"
+#include "cmd/node_role.h"
 #include "cmd/output.h"
 #include "cmd/service_manager.h"
 #include "cmd/session.h"
@@ -153,7 +154,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   const sigset_t signals = blockSignals();
   raiseDescriptorLimit();
   startJsonLog();
-  Session session(common, Access::write, flags.acceptClock);
+  Session session(common, Access::follow, flags.acceptClock);
   const Config& config = session.config();
   const server::ServerOptions options = optionsOf(config, flags);
 
@@ -189,6 +190,11 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   server::TokenDesk desk({tokenKeys, authenticator, access, session.clock(), session.random(), config.origin,
                           [&session](std::string_view id) { return session.ledger().findWorkspace(id).has_value(); }},
                          server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
+  NodeRole role(session, [&] {
+    waitForSystemView(session, runner);
+    tokenKeys.reload();
+    desk.restore(server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
+  });
   server::EventLoops tokenLoop(1);
   server::TokenSocket tokenSocket(config.data, tokenLoop.first().get_executor(), blocking, desk);
   server::StreamHub streams(runner, blocking.get_executor());

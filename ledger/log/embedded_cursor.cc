@@ -70,6 +70,7 @@ bool EmbeddedCursor::next(FoldState& state, ValidRecord& record) {
   record.seq = row.header.seq;
   record.previous = row.header.previous;
   record.leaf = row.header.leaf;
+  record.incarnation = row.header.incarnation;
   record.value.swap(row.value);
   ++used_;
   return true;

@@ -43,6 +43,7 @@ class EmbeddedLog final : public EventLog {
   // Of the first record. Throws Fault(logDamaged | logUnavailable).
   Genesis genesis() const;
 
+  std::uint64_t incarnation() const override { return options_.identity.incarnation; }
   std::uint32_t partitions() const override { return 1; }
   PartitionId partitionOf(WorkspaceNumber) const override { return PartitionId{0}; }
   std::unique_ptr<PartitionReader> read(PartitionId partition, const FoldState& from) override;

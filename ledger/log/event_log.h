@@ -61,6 +61,8 @@ class PartitionReader {
 class EventLog {
  public:
   virtual ~EventLog() = default;
+  // Of this process, as in the records it writes.
+  virtual std::uint64_t incarnation() const = 0;
   virtual std::uint32_t partitions() const = 0;
   // The partition that holds a workspace's chain.
   virtual PartitionId partitionOf(WorkspaceNumber workspace) const = 0;

@@ -171,8 +171,7 @@ std::unique_ptr<PartitionWriter> KafkaLog::takeOver(PartitionId partition, FoldS
   }
   // 3. The claim, with nothing else in flight: a first record that is refused while others follow it could be taken for written.
   const RecordHeader header = claimHeader(identity_, from);
-  const std::uint64_t claimed =
-      sendAlone(*lane, partition, header, claimValue(identity_), settings_.answerWithin, "becoming the writer");
+  const std::uint64_t claimed = sendAlone(*lane, partition, header, claimValue(identity_), settings_.answerWithin, "becoming the writer");
   // 4. Up to and past the claim. Everything before an acknowledged record is committed, so this is all there is.
   shared_->know(partition, claimed + 1);
   bool ours = false;

@@ -43,6 +43,7 @@ class KafkaLog final : public EventLog {
   Genesis genesis() const { return genesis_; }
   KafkaCounts counts() const;
 
+  std::uint64_t incarnation() const override { return identity_.incarnation; }
   std::uint32_t partitions() const override { return genesis_.partitions; }
   PartitionId partitionOf(WorkspaceNumber workspace) const override;
   std::unique_ptr<PartitionReader> read(PartitionId partition, const FoldState& from) override;

@@ -129,6 +129,7 @@ class MemoryReader final : public PartitionReader {
       record.seq = stored.header.seq;
       record.previous = stored.header.previous;
       record.leaf = stored.header.leaf;
+      record.incarnation = stored.header.incarnation;
       record.value.assign(stored.value.begin(), stored.value.end());
       return true;
     }

@@ -99,6 +99,7 @@ class MemoryLog final : public EventLog {
   // Appends with fate landsLate land now, in order.
   void landLate();
 
+  std::uint64_t incarnation() const override { return identity_.incarnation; }
   std::uint32_t partitions() const override { return partitions_->count(); }
   PartitionId partitionOf(WorkspaceNumber workspace) const override { return PartitionId{workspace.value % partitions_->count()}; }
   std::unique_ptr<PartitionReader> read(PartitionId partition, const FoldState& from) override;

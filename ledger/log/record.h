@@ -49,6 +49,7 @@ struct NewRecord {
 struct ValidRecord {
   Position position;
   RecordKind kind{};
+  std::uint64_t incarnation = 0;  // of the process that wrote it
   WorkspaceNumber workspace;
   Sequence seq;
   LeafHash previous;

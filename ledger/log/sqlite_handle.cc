@@ -13,7 +13,8 @@ Fault faultOf(int code, const std::string& file, const std::string& doing) {
   const std::string detail = file + ": " + doing + ": " + sqlite3_errstr(code) + " (SQLite code " + std::to_string(code) + ")";
   if (isDamage(code)) return Fault(ErrorCode::logDamaged, detail, kDamageHint);
   // The shared index beside the log could not grow: SQLite calls that an I/O error, whatever the reason; a full disk is the usual one.
-  if (primaryCode(code) == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE) return Fault(ErrorCode::diskFull, detail, "make room on the log's file system");
+  if (primaryCode(code) == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE)
+    return Fault(ErrorCode::diskFull, detail, "make room on the log's file system");
   return Fault(ErrorCode::logUnavailable, detail, "look at the file system and its permissions");
 }
 

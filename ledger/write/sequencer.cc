@@ -91,6 +91,7 @@ void Sequencer::takeOver(std::vector<EntryId>* landed) {
   adopt(state_.workspaces());
   const std::lock_guard lock(mutex_);
   status_.leading = true;
+  if (!wrote) ++status_.takeOvers;
 }
 
 void Sequencer::adopt(const std::vector<WorkspaceNumber>& workspaces) {

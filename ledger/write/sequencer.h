@@ -34,7 +34,6 @@ struct SequencerOptions {
   std::size_t duePerBatchMax = 5'000;
   std::size_t windowEntriesMax = 1'000'000;
   bool clockAccepted = false;
-  std::string nodeName;  // as in the claims of the log given
 };
 
 // How the sequencer stands, for readiness and metrics.
@@ -43,9 +42,10 @@ struct SequencerStatus {
   std::optional<Fault> fault;  // why not
   bool fatal = false;          // it will not try again
   bool clockPaused = false;
-  bool leading = false;    // this node is the writer
-  std::string writerName;  // of the last claim; empty: none was seen
-  std::string writerUrl;   // where that node is reached; may be empty
+  bool leading = false;         // this node is the writer
+  std::uint64_t takeOvers = 0;  // how often it became so with another, or nobody, before it
+  std::string writerName;       // of the last claim; empty: none was seen
+  std::string writerUrl;        // where that node is reached; may be empty
   std::uint64_t liveLeases = 0;
   std::uint64_t owedTerminals = 0;  // leases whose end is decided and not yet recorded
 };

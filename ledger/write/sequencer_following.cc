@@ -87,7 +87,7 @@ void Sequencer::readOn(std::vector<EntryId>* landed, std::uint64_t recordsMax) {
 
 void Sequencer::applyRead(const log::ValidRecord& record, std::vector<EntryId>* landed) {
   if (const auto claimant = log::claimantOf(record)) {
-    wrote_ = wrote_ && claimant->node == options_.nodeName;
+    wrote_ = wrote_ && record.incarnation == log_.incarnation();
     const std::lock_guard lock(mutex_);
     status_.writerName = claimant->node;
     status_.writerUrl = claimant->url;

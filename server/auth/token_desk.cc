@@ -229,6 +229,11 @@ void TokenDesk::State::remember(IssuedToken token) {
 TokenDesk::TokenDesk(TokenDeskParts parts, std::vector<IssuedToken> issued)
     : state_(std::make_unique<State>(std::move(parts), std::move(issued))) {}
 
+void TokenDesk::restore(std::vector<IssuedToken> issued) {
+  const std::lock_guard guard(state_->mutex);
+  state_->issued.assign(issued.begin(), issued.end());
+}
+
 TokenDesk::~TokenDesk() = default;
 
 std::string TokenDesk::answer(std::string_view request, std::string_view by) {

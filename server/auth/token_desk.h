@@ -41,6 +41,8 @@ class TokenDesk {
   // `issued`: what is known to be out (restoreTokens).
   TokenDesk(TokenDeskParts parts, std::vector<IssuedToken> issued);
   ~TokenDesk();
+  // What is known to be out, anew: after another node has issued and revoked.
+  void restore(std::vector<IssuedToken> issued);
   // The answer as one line without its end. `by`: who asks, "operator:alice". Does not throw.
   std::string answer(std::string_view request, std::string_view by);
 

@@ -230,9 +230,14 @@ struct TokenKeys::State {
 TokenKeys::TokenKeys(std::filesystem::path folder, crypto::RandomSource& random)
     : state_(std::make_unique<State>(std::move(folder), random)) {
   makeLibraryWipe();
+  reload();
+}
+
+void TokenKeys::reload() {
   const keys::KeyFolder files = keys::KeyFolder::make(state_->folder);
   files.lock();
   files.shredUnfinished();
+  std::vector<std::shared_ptr<const TokenKey>> found;
   const std::vector<std::uint32_t> numbers = numbersIn(files);
   for (std::size_t index = 0; index < std::min(numbers.size(), kKeysKept); ++index) {
     const std::string name = fileName(numbers[index]);
@@ -240,9 +245,11 @@ TokenKeys::TokenKeys(std::filesystem::path folder, crypto::RandomSource& random)
     const std::optional<TokenKeyNumbers> read = pem ? parseTokenKeyPem(pem->text()) : std::nullopt;
     std::shared_ptr<const TokenKey> key = read ? makeKey(numbers[index], *read) : nullptr;
     if (key == nullptr) failDamaged(state_->folder / name);
-    state_->keys.push_back(std::move(key));
+    found.push_back(std::move(key));
   }
-  if (state_->keys.empty()) state_->keys.push_back(state_->create(files, 1));
+  if (found.empty()) found.push_back(state_->create(files, 1));
+  const std::unique_lock lock(state_->mutex);
+  state_->keys = std::move(found);
 }
 
 TokenKeys::~TokenKeys() = default;

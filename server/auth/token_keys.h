@@ -35,6 +35,8 @@ class TokenKeys {
   // A new key signs from now on, and is durable before it does; the one before it still verifies, older ones are destroyed. Throws as the
   // constructor does: then the old key goes on signing.
   void rotate();
+  // Reads the folder again: another process that shares it may have rotated. Throws as the constructor does; then all stays as it was.
+  void reload();
   // A compact JWS over `claims`: {"alg":"ES256","kid":...,"typ":"JWT"}. Checks nothing that the claims say. Throws Fault(internal).
   std::string sign(const TokenClaims& claims) const;
   // True for a valid ES256 signature of the known key `keyId` over exactly these bytes. Does not look at header and claims.

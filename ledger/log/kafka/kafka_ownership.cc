@@ -10,9 +10,9 @@ constexpr int kPollMilliseconds = 100;
 
 }  // namespace
 
-KafkaOwnership::KafkaOwnership(const KafkaSettings& settings, const KafkaOwnershipOptions& options,
-                               std::function<void(std::uint32_t)> given, std::function<void(std::uint32_t)> taken)
-    : given_(std::move(given)), taken_(std::move(taken)), topic_(settings.topic) {
+KafkaOwnership::KafkaOwnership(const KafkaSettings& settings, const KafkaOwnershipOptions& options, std::function<void(PartitionId)> attend,
+                               std::function<void(PartitionId)> taken)
+    : attend_(std::move(attend)), taken_(std::move(taken)), topic_(settings.topic) {
   kafka::GroupMember member;
   member.group = options.group.empty() ? settings.topic + ".writers" : options.group;
   member.sessionTimeout = options.sessionTimeout;
@@ -37,7 +37,7 @@ std::string KafkaOwnership::fault() const {
 }
 
 void KafkaOwnership::giveUpAll() {
-  for (const std::uint32_t partition : owned_) taken_(partition);
+  for (const PartitionId partition : owned_) taken_(partition);
   owned_.clear();
 }
 
@@ -54,9 +54,7 @@ void KafkaOwnership::rebalance(rd_kafka_t* client, rd_kafka_resp_err_t code, rd_
   rd_kafka_assign(client, partitions);
   rd_kafka_pause_partitions(client, partitions);
   for (int index = 0; index < partitions->cnt; ++index) {
-    const auto partition = static_cast<std::uint32_t>(partitions->elems[index].partition);
-    self.owned_.insert(partition);
-    self.given_(partition);
+    self.owned_.push_back(PartitionId{static_cast<std::uint64_t>(partitions->elems[index].partition)});
   }
   const std::lock_guard guard(self.mutex_);
   self.fault_.clear();
@@ -66,6 +64,7 @@ void KafkaOwnership::run() {
   nameCurrentThread("kafka-owner");
   while (!stopping_) {
     const kafka::Message message(rd_kafka_consumer_poll(client_.get(), kPollMilliseconds));
+    for (const PartitionId partition : owned_) attend_(partition);
     if (message == nullptr || message->err == RD_KAFKA_RESP_ERR_NO_ERROR || message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) continue;
     const std::lock_guard guard(mutex_);
     fault_ = rd_kafka_err2str(message->err);

@@ -6,10 +6,11 @@
 #include <chrono>
 #include <functional>
 #include <mutex>
-#include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "ledger/core/ids.h"
 #include "ledger/log/kafka/kafka_handles.h"
 #include "ledger/log/kafka/kafka_settings.h"
 
@@ -23,11 +24,12 @@ struct KafkaOwnershipOptions {
 
 class KafkaOwnership {
  public:
-  // `given` and `taken` are called on a thread of this object, one at a time, and alternate for each partition. `taken` returns when this
-  // node has stopped writing the partition: only then may another be given it (unless the session timeout passes first).
+  // Both are called on a thread of this object, one at a time. `attend`: for each partition this node is meant to write, at once and then
+  // some ten times a second. `taken`: it is not any more; returns when this node has stopped writing the partition, for only then may
+  // another be given it (unless the session timeout passes first). Neither may throw.
   // Throws Fault(invalidValue | logUnavailable) as the settings do; whether the group can be joined shows later, in fault().
-  KafkaOwnership(const KafkaSettings& settings, const KafkaOwnershipOptions& options, std::function<void(std::uint32_t)> given,
-                 std::function<void(std::uint32_t)> taken);
+  KafkaOwnership(const KafkaSettings& settings, const KafkaOwnershipOptions& options, std::function<void(PartitionId)> attend,
+                 std::function<void(PartitionId)> taken);
   // Leaves the group, so that others need not wait for the timeout; at most a few seconds.
   ~KafkaOwnership();
 
@@ -39,12 +41,12 @@ class KafkaOwnership {
   void giveUpAll();
   void run();
 
-  const std::function<void(std::uint32_t)> given_;
-  const std::function<void(std::uint32_t)> taken_;
+  const std::function<void(PartitionId)> attend_;
+  const std::function<void(PartitionId)> taken_;
   std::string topic_;
   mutable std::mutex mutex_;  // of fault_
   std::string fault_;
-  std::set<std::uint32_t> owned_;  // of the thread
+  std::vector<PartitionId> owned_;  // of the thread
   kafka::Client client_;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;  // last: it uses the members above

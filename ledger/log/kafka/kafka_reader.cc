@@ -137,6 +137,7 @@ bool Reader::take(const rd_kafka_message_t& message, FoldState& state, ValidReco
     record.seq = header.seq;
     record.previous = header.previous;
     record.leaf = header.leaf;
+    record.incarnation = header.incarnation;
     record.value.assign(value.begin(), value.end());
   }
   fold(state, header);

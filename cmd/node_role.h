@@ -1,0 +1,36 @@
+// The part that a serving process plays among the nodes of its ledger: the writer, or one that follows and could take over.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "cmd/session.h"
+
+namespace counterfoil::cmd {
+
+class NodeRole {
+ public:
+  // `refresh` brings what only a writer must know (revoked tokens, rotated keys) up to what `_system` says; it is called before this node
+  // claims and again before it answers as the writer; may throw Fault, then it is called again later. Where the log has one node only,
+  // it is the writer from the start and nothing is called. All must outlive this.
+  NodeRole(Session& session, std::function<void()> refresh);
+  // Leaves the writing to others first.
+  ~NodeRole();
+
+  struct Now {
+    bool writer = false;     // this node decides
+    std::string writerName;  // of the node that does, as far as known
+    std::string writerUrl;
+  };
+  // Any thread; cheap.
+  Now now() const;
+  // Why this node is never given the log, in the cluster's words; empty while all is well.
+  std::string fault() const;
+
+ private:
+  struct Shared;
+  std::unique_ptr<Shared> shared_;
+};
+
+}  // namespace counterfoil::cmd
