@@ -102,10 +102,11 @@ std::uint64_t numberOf(const Setting& setting) {
 
 }  // namespace
 
-Config readConfig(const CommonOptions& common) {
+namespace {
+
+Config configOf(const std::filesystem::path& data, const std::map<std::string, std::string>& file) {
   Config config;
-  config.data = common.data;
-  const auto file = readFile(config.data / kConfigFile);
+  config.data = data;
   std::map<std::string, Setting> settings;
   for (const Known& known : kKnown) {
     Setting setting{known.name, known.standard, "default", known.description};
@@ -153,6 +154,16 @@ Config readConfig(const CommonOptions& common) {
   config.principalPerSecond = numberOf(settings["principal_entries_per_second"]);
   config.viewWorkers = static_cast<unsigned>(std::clamp<std::uint64_t>(numberOf(settings["view_workers"]), 1, 64));
   return config;
+}
+
+}  // namespace
+
+Config readConfig(const CommonOptions& common) {
+  return configOf(common.data, readFile(std::filesystem::path(common.data) / kConfigFile));
+}
+
+Config configBefore(const std::filesystem::path& data, const std::string& log) {
+  return configOf(data, {{"log", log}});
 }
 
 std::string configText(const std::string& origin, const std::filesystem::path& keys, const std::string& log) {

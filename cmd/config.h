@@ -51,6 +51,8 @@ inline constexpr std::string_view kConfigFile = "counterfoil.toml";
 
 // Reads what is in force. Throws Fault: noLedger (no such file; hint `init`), invalidValue, unknownField, unreadableInput.
 Config readConfig(const CommonOptions& common);
+// What will be in force in `data`, whose file is still to be written: the given log, the environment, else what is standard.
+Config configBefore(const std::filesystem::path& data, const std::string& log);
 // The text of a new configuration file. `log` as for Config.
 std::string configText(const std::string& origin, const std::filesystem::path& keys, const std::string& log);
 

@@ -16,6 +16,7 @@ struct InitOptions {
   std::string keys;
   std::string origin = "localhost/counterfoil";
   std::string log = "embedded";
+  bool join = false;
 };
 
 void makePrivateFolder(const std::filesystem::path& path) {
@@ -47,6 +48,36 @@ void checkOrigin(const std::string& origin) {
   }
 }
 
+void tell(const CommonOptions& common, const Config& config, const std::filesystem::path& keys, const log::LedgerFacts& facts) {
+  if (common.json) {
+    print("{\"data\":\"" + config.data.string() + "\",\"keys\":\"" + keys.string() + "\",\"origin\":\"" + facts.origin +
+          "\",\"ledgerId\":\"" + facts.ledgerId + "\"}");
+    return;
+  }
+  print("ledger " + facts.origin + " in " + config.data.string());
+}
+
+// A data folder for one more node of a ledger that is there. Nothing is written to the log.
+int join(const CommonOptions& common, const Config& config, const std::filesystem::path& keys, const InitOptions& options) {
+  if (!isKafka(options.log)) {
+    throw Fault(ErrorCode::usage, "only a ledger on Kafka has several nodes", "give --log kafka://HOST:PORT,... beside --join", "--join");
+  }
+  const OpenLog open = openForReading(config);
+  const log::LedgerFacts facts = open.kafka->genesis().ledger;
+  if (facts.origin != options.origin && options.origin != InitOptions().origin) {
+    throw Fault(ErrorCode::invalidValue, "the topic holds a ledger of another origin", "leave --origin out, or name the right topic",
+                "--origin");
+  }
+  if (std::filesystem::is_empty(keys)) {
+    throw Fault(ErrorCode::keyMissing, "the keys folder " + keys.string() + " is empty",
+                "give the keys folder of the ledger's other nodes with --keys: a shared folder, or a copy for trying out", "--keys");
+  }
+  writeConfig(config.data / kConfigFile, configText(facts.origin, std::filesystem::relative(keys, config.data), options.log));
+  tell(common, config, keys, facts);
+  if (!common.json) print("this is one more of its nodes: start it with `counterfoil serve --data " + config.data.string() + "`");
+  return 0;
+}
+
 int init(const CommonOptions& common, const InitOptions& options) {
   const std::filesystem::path data = common.data;
   checkOrigin(options.origin);
@@ -68,9 +99,8 @@ int init(const CommonOptions& common, const InitOptions& options) {
   makePrivateFolder(keys);
   SystemClock clock;
   crypto::SystemRandom random;
-  Config fresh;
-  fresh.data = clean;
-  fresh.log = options.log;
+  const Config fresh = configBefore(clean, options.log);
+  if (options.join) return join(common, fresh, keys, options);
   log::WriterIdentity identity;
   identity.name = "local";
   log::LedgerFacts facts;
@@ -90,13 +120,8 @@ int init(const CommonOptions& common, const InitOptions& options) {
   started.body().setData(started.arena(), Field::configDigest, digest);
   session.ledger().appendOwn(kSystemWorkspace, std::move(started));
   session.close();
-  if (common.json) {
-    print("{\"data\":\"" + clean.string() + "\",\"keys\":\"" + keys.string() + "\",\"origin\":\"" + options.origin + "\",\"ledgerId\":\"" +
-          facts.ledgerId + "\"}");
-  } else {
-    print("ledger " + options.origin + " in " + clean.string());
-    print("keys in " + keys.string() + ": copy them to a safe place; without them the record can be verified but not read");
-  }
+  tell(common, fresh, keys, facts);
+  if (!common.json) print("keys in " + keys.string() + ": copy them to a safe place; without them the record can be verified but not read");
   return 0;
 }
 
@@ -109,6 +134,7 @@ void addInit(Verb app, Program& program) {
   verb.option("--keys", options->keys, "Keys folder (default: <data>.keys)");
   verb.option("--origin", options->origin, "Name of the ledger: a URL without scheme").showDefault();
   verb.option("--log", options->log, "Where entries go: embedded or kafka://HOST:PORT,...[/TOPIC]").showDefault();
+  verb.flag("--join", options->join, "Make a data folder for one more node of the ledger that the topic holds");
   verb.whenGiven([&program, options] { program.run = [&program, options] { return init(program.common, *options); }; });
 }
 
