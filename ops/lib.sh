@@ -14,7 +14,7 @@ COUNTERFOIL_PACKAGES=(
 COUNTERFOIL_TEST_PACKAGES=(git:git jq:jq curl:curl openssl:openssl)
 # shellcheck disable=SC2034
 COUNTERFOIL_DEV_PACKAGES=(
-  sqlite3:sqlite3 strace:strace python3:python3 python3-venv nodejs:node npm:npm clang-14:clang++-14 libclang-rt-14-dev clang-format-14:clang-format-14
+  sqlite3:sqlite3 strace:strace python3:python3 python3-venv python3-yaml nodejs:node npm:npm clang-14:clang++-14 libclang-rt-14-dev clang-format-14:clang-format-14
   clang-tidy-14:clang-tidy-14
 )
 # A broker of ops/kafka, and a client that is not ours.
