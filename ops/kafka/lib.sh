@@ -61,7 +61,11 @@ needAdmin() {
     return 0
   fi
   [[ ! -x $KAFKA_ADMIN || -n $(find "$KAFKA_OPS/admin" -newer "$KAFKA_ADMIN" -name '*.[ch]*' -print -quit) ]] || return 0
-  needPackages
-  configurePreset release
-  buildPreset release kafka_admin
+  mkdir -p "$COUNTERFOIL_ROOT/build"
+  (
+    flock 9 # two builds in one folder would spoil each other
+    needPackages
+    configurePreset release
+    buildPreset release kafka_admin
+  ) 9>"$COUNTERFOIL_ROOT/build/kafka_admin.lock"
 }
