@@ -22,7 +22,7 @@ const path kOps = path(COUNTERFOIL_SOURCE_DIR) / "ops/kafka";
 const path kPrograms = path(COUNTERFOIL_BINARY).parent_path();
 // Always the same one: what a run that was killed left behind is ended by the next.
 const path kFolder = kPrograms.parent_path() / "kafka-ops-test";
-const std::string kTopic = "counterfoil.ledger";
+const std::string kTopic = "counterfoil";
 // What the scripts say when Java, Maven or the jars are not to be had.
 constexpr int kAbsent = 3;
 constexpr int kStartTimeoutMs = 180'000;
