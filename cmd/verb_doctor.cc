@@ -4,16 +4,19 @@
 
 #include <filesystem>
 
+#include "cmd/log_choice.h"
 #include "cmd/log_source.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
 #include "ledger/core/encoding.h"
 #include "ledger/core/json.h"
+#include "ledger/log/kafka/kafka_checkup.h"
 
 namespace counterfoil::cmd {
 namespace {
 
 constexpr std::uint64_t kLowDiskBytes = 1ULL << 30;
+constexpr std::chrono::milliseconds kKafkaPatience{5'000};
 
 struct Finding {
   std::string check;
@@ -105,7 +108,23 @@ class Doctor {
     }
   }
 
+  void kafka(const Config& config) {
+    try {
+      for (const log::KafkaFinding& finding : log::examineKafka(kafkaSettings(config), kKafkaPatience)) {
+        const bool ok = finding.state == log::KafkaFinding::State::ok;
+        add(finding.check,
+            ok                                                   ? "ok"
+            : finding.state == log::KafkaFinding::State::warning ? "warning"
+                                                                 : "problem",
+            finding.detail, finding.hint);
+      }
+    } catch (const Fault& fault) {
+      add("Kafka settings", "problem", fault.detail(), fault.hint());
+    }
+  }
+
   void logReads(const Config& config) {
+    if (isKafka(config.log)) return kafka(config);
     try {
       const OpenLog open = openForReading(config);
       const auto reader = open.log->read(PartitionId{0}, log::FoldState{});

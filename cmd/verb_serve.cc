@@ -10,7 +10,7 @@
 #include <iostream>
 
 #include "cmd/json_log.h"
-#include "cmd/node_role.h"
+#include "cmd/node_duty.h"
 #include "cmd/output.h"
 #include "cmd/service_manager.h"
 #include "cmd/session.h"
@@ -190,7 +190,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   server::TokenDesk desk({tokenKeys, authenticator, access, session.clock(), session.random(), config.origin,
                           [&session](std::string_view id) { return session.ledger().findWorkspace(id).has_value(); }},
                          server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
-  NodeRole role(session, [&] {
+  NodeDuty duty(session, [&] {
     waitForSystemView(session, runner);
     tokenKeys.reload();
     desk.restore(server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));

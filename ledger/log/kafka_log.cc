@@ -88,6 +88,10 @@ KafkaLog::KafkaLog(KafkaSettings settings, WriterIdentity identity, Genesis gene
 
 KafkaLog::~KafkaLog() = default;
 
+std::uint32_t KafkaLog::partitionsOf(const KafkaSettings& settings) {
+  return soundTopic(settings).partitions;
+}
+
 LedgerFacts KafkaLog::create(const KafkaSettings& settings, const WriterIdentity& identity, const LedgerFacts& ledger) {
   const kafka::TopicFacts topic = soundTopic(settings);
   const auto shared = std::make_shared<kafka::Shared>(topic.partitions);

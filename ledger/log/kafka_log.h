@@ -32,6 +32,8 @@ struct KafkaCounts {
 // object has outstanding, and gives it up after settings.answerWithin. The log outlives its readers' and writers' calls.
 class KafkaLog final : public EventLog {
  public:
+  // Of the topic as it is. Throws Fault(noLedger | logUnavailable).
+  static std::uint32_t partitionsOf(const KafkaSettings& settings);
   // Writes the genesis of every partition of an empty topic. Throws Fault(noLedger) if there is no topic, alreadyExists if it holds a
   // ledger, logUnavailable. What a crash inside left is completed by the next call with the same origin; the facts in force are returned.
   static LedgerFacts create(const KafkaSettings& settings, const WriterIdentity& identity, const LedgerFacts& ledger);

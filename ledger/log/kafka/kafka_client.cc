@@ -150,10 +150,24 @@ Client makeProducer(const KafkaSettings& settings) {
   return makeClient(RD_KAFKA_PRODUCER, std::move(conf));
 }
 
-Client makeReader(const KafkaSettings& settings) {
+namespace {
+
+Conf readerConf(const KafkaSettings& settings) {
   Conf conf = baseConf(settings);
   for (const auto& [name, value] : kReader) set(conf.get(), name, value);
   setOthers(conf.get(), settings);
+  return conf;
+}
+
+}  // namespace
+
+Client makeReader(const KafkaSettings& settings) {
+  return makeClient(RD_KAFKA_CONSUMER, readerConf(settings));
+}
+
+Client makeInspector(const KafkaSettings& settings) {
+  Conf conf = readerConf(settings);
+  rd_kafka_conf_set_events(conf.get(), RD_KAFKA_EVENT_ERROR);
   return makeClient(RD_KAFKA_CONSUMER, std::move(conf));
 }
 

@@ -1,4 +1,4 @@
-#include "cmd/node_role.h"
+#include "cmd/node_duty.h"
 
 #include <spdlog/spdlog.h>
 
@@ -9,7 +9,7 @@
 
 namespace counterfoil::cmd {
 
-struct NodeRole::Shared {
+struct NodeDuty::Shared {
   Shared(Session& given, std::function<void()> bringUpToDate) : session(given), refresh(std::move(bringUpToDate)) {}
 
   // Called some ten times a second while this node is meant to write.
@@ -51,7 +51,7 @@ struct NodeRole::Shared {
   std::unique_ptr<log::KafkaOwnership> ownership;
 };
 
-NodeRole::NodeRole(Session& session, std::function<void()> refresh) : shared_(std::make_unique<Shared>(session, std::move(refresh))) {
+NodeDuty::NodeDuty(Session& session, std::function<void()> refresh) : shared_(std::make_unique<Shared>(session, std::move(refresh))) {
   if (session.kafka() == nullptr) return;
   log::KafkaOwnershipOptions options;
   options.sessionTimeout = std::chrono::milliseconds(session.config().kafkaSessionMilliseconds);
@@ -59,17 +59,17 @@ NodeRole::NodeRole(Session& session, std::function<void()> refresh) : shared_(st
       kafkaSettings(session.config()), options, [this](PartitionId) { shared_->attend(); }, [this](PartitionId) { shared_->taken(); });
 }
 
-NodeRole::~NodeRole() {
+NodeDuty::~NodeDuty() {
   shared_->ownership.reset();
 }
 
-NodeRole::Now NodeRole::now() const {
+NodeDuty::Now NodeDuty::now() const {
   if (shared_->ownership == nullptr) return {true, {}, {}};
   const write::SequencerStatus status = shared_->session.ledger().status();
   return {status.leading && status.takeOvers == shared_->answersFor, status.writerName, status.writerUrl};
 }
 
-std::string NodeRole::fault() const {
+std::string NodeDuty::fault() const {
   return shared_->ownership == nullptr ? std::string() : shared_->ownership->fault();
 }
 

@@ -9,14 +9,14 @@
 
 namespace counterfoil::cmd {
 
-class NodeRole {
+class NodeDuty {
  public:
   // `refresh` brings what only a writer must know (revoked tokens, rotated keys) up to what `_system` says; it is called before this node
   // claims and again before it answers as the writer; may throw Fault, then it is called again later. Where the log has one node only,
   // it is the writer from the start and nothing is called. All must outlive this.
-  NodeRole(Session& session, std::function<void()> refresh);
+  NodeDuty(Session& session, std::function<void()> refresh);
   // Leaves the writing to others first.
-  ~NodeRole();
+  ~NodeDuty();
 
   struct Now {
     bool writer = false;     // this node decides

@@ -1,0 +1,192 @@
+// Several nodes of one ledger on a real Kafka: any of them takes a request, one decides, another takes over.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <set>
+
+#include "tests/e2e/running_server.h"
+#include "tests/support/kafka_cluster.h"
+
+namespace counterfoil::test {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// One that was free a moment ago.
+int freePort() {
+  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  EXPECT_EQ(::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size), 0);
+  EXPECT_EQ(::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  ::close(descriptor);
+  return ntohs(address.sin_port);
+}
+
+// `serve` in a data folder of its own, with the ledger's common keys.
+class Node {
+ public:
+  Node(std::string name, std::filesystem::path data) : name_(std::move(name)), data_(std::move(data)) {}
+
+  void start() {
+    if (port_ == 0) port_ = freePort();
+    process_ = std::make_unique<Process>(
+        std::vector<std::string>{"serve", "--data", data_.string(), "--listen", address(), "--admin-listen", "127.0.0.1:0"},
+        std::vector<std::string>{"COUNTERFOIL_NODE_NAME=" + name_});
+    while (process_->out.find('\n') == std::string::npos && process_->pump(60'000)) {
+    }
+    ASSERT_NE(process_->out.find('\n'), std::string::npos) << process_->error;
+    admin_ = textAt(boost::json::parse(readBytes(data_ / "server.json")), {"adminUrl"}).substr(7);
+  }
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  const std::filesystem::path& data() const { return data_; }
+  Process& process() { return *process_; }
+  void kill() {
+    process_->signal(SIGKILL);
+    process_->finish();
+  }
+  int stop() {
+    process_->signal(SIGTERM);
+    return process_->finish();
+  }
+  double metric(const std::string& name) const {
+    const std::string text = HttpClient(admin_, {}).get("/metrics").body;
+    const std::size_t at = text.find("\n" + name + " ");
+    return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
+  }
+  bool writes() const { return metric("counterfoil_writer") == 1; }
+
+ private:
+  std::string name_;
+  std::filesystem::path data_;
+  int port_ = 0;
+  std::string admin_;
+  std::unique_ptr<Process> process_;
+};
+
+class KafkaNodes : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string why;
+    cluster_ = KafkaCluster::get(why);
+    if (cluster_ == nullptr) GTEST_SKIP() << why;
+    log_ = "kafka://" + cluster_->brokers() + "/" + cluster_->makeTopic(1);
+    const Result made = runProgram({"init", "--data", (folder_.path() / "a").string(), "--keys", keys().string(), "--log", log_});
+    ASSERT_EQ(made.status, 0) << made;
+    const Result joined =
+        runProgram({"init", "--join", "--data", (folder_.path() / "b").string(), "--keys", keys().string(), "--log", log_});
+    ASSERT_EQ(joined.status, 0) << joined;
+    a_ = std::make_unique<Node>("a", folder_.path() / "a");
+    b_ = std::make_unique<Node>("b", folder_.path() / "b");
+  }
+  std::filesystem::path keys() const { return folder_.path() / "keys"; }
+
+  // The node that writes, once there is one.
+  Node* writer() {
+    for (const auto end = Clock::now() + std::chrono::seconds(30); Clock::now() < end;) {
+      for (Node* node : {a_.get(), b_.get()}) {
+        if (node->writes()) return node;
+      }
+    }
+    return nullptr;
+  }
+  Node* other(const Node* node) { return node == a_.get() ? b_.get() : a_.get(); }
+
+  std::string mint(Node& node, const std::string& role, const std::string& workspace) {
+    const Result minted = runProgram({"token", "mint", "--role", role, "--workspace", workspace, "--data", node.data().string()});
+    EXPECT_EQ(minted.status, 0) << minted;
+    return minted.out.substr(0, minted.out.find('\n'));
+  }
+
+  TemporaryFolder folder_;
+  KafkaCluster* cluster_ = nullptr;
+  std::string log_;
+  std::unique_ptr<Node> a_;
+  std::unique_ptr<Node> b_;
+};
+
+std::string grantBody(const std::string& lease) {
+  return R"({"leaseId":")" + lease +
+         R"(","credential":"git_token","grantee":{"kind":"agent","id":"fixer"},"scope":["contents:read"],)"
+         R"("resources":["github.com/acme/shop"],"ttlSeconds":900})";
+}
+
+TEST_F(KafkaNodes, AGrantThroughEitherNodeAndNothingLostWhenTheWriterIsKilled) {
+  a_->start();
+  b_->start();
+  Node* first = writer();
+  ASSERT_NE(first, nullptr);
+  Node* second = other(first);
+  HttpClient admin(second->address(), mint(*first, "admin", "*"));
+  ASSERT_EQ(admin.post("/v1/workspaces", R"({"id":"acme"})").status, 201);
+  const std::string token = mint(*first, "member", "acme");
+  HttpClient throughFirst(first->address(), token);
+  HttpClient throughSecond(second->address(), token);
+  ASSERT_EQ(admin
+                .ask("PUT", "/v1/workspaces/acme/policy",
+                     "[[rule]]\nid = \"all\"\neffect = \"allow\"\ncredentials = [\"*\"]\nmax_ttl_seconds = 3600\n", "application/toml")
+                .status,
+            200);
+  std::set<std::string> acknowledged;
+  for (int index = 0; index < 20; ++index) {
+    const std::string lease = "lease-" + std::to_string(index);
+    HttpClient& client = index % 2 == 0 ? throughFirst : throughSecond;
+    const HttpAnswer answer = client.post("/v1/workspaces/acme/leases", grantBody(lease));
+    ASSERT_EQ(answer.status, 201) << answer;
+    acknowledged.insert(lease);
+  }
+  ASSERT_EQ(throughSecond.get("/v1/workspaces/acme/leases/lease-0?wait=60").status, 200);
+
+  first->kill();
+  const auto killed = Clock::now();
+  HttpAnswer answer;
+  do {
+    answer = throughSecond.post("/v1/workspaces/acme/leases", grantBody("after"));
+  } while (answer.status != 201 && Clock::now() - killed < std::chrono::seconds(30));
+  const auto stall = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - killed).count();
+  ASSERT_EQ(answer.status, 201) << answer;
+  std::cout << "[          ] first receipt " << stall << " ms after the writer was killed\n";
+  EXPECT_LT(stall, 10'000);
+  acknowledged.insert("after");
+  for (const std::string& lease : acknowledged) {
+    const HttpAnswer found = throughSecond.get("/v1/workspaces/acme/leases/" + lease + "?wait=60");
+    EXPECT_EQ(found.status, 200) << lease << '\n' << found;
+  }
+  // The one that was killed comes back, and follows.
+  first->start();
+  EXPECT_TRUE(writer() != nullptr);
+  const Result verified = runProgram({"verify", "--data", second->data().string()});
+  EXPECT_EQ(verified.status, 0) << verified;
+  EXPECT_EQ(second->stop(), 0);
+  EXPECT_EQ(first->stop(), 0);
+}
+
+TEST_F(KafkaNodes, ATokenRevokedAtOneNodeIsRefusedByTheNextWriter) {
+  a_->start();
+  b_->start();
+  Node* first = writer();
+  ASSERT_NE(first, nullptr);
+  Node* second = other(first);
+  const std::string token = mint(*first, "admin", "*");
+  HttpClient client(second->address(), token);
+  ASSERT_EQ(client.post("/v1/workspaces", R"({"id":"acme"})").status, 201);
+  const Result listed = runProgram({"token", "list", "--json", "--data", first->data().string()});
+  ASSERT_EQ(listed.status, 0) << listed;
+  const Result revoked =
+      runProgram({"token", "revoke", textAt(boost::json::parse(listed.lines().back()), {"tokenId"}), "--data", first->data().string()});
+  ASSERT_EQ(revoked.status, 0) << revoked;
+  ASSERT_EQ(client.get("/v1/workspaces/acme/leases").status, 401);
+  EXPECT_EQ(first->stop(), 0);
+  Node* now = writer();
+  ASSERT_EQ(now, second);
+  HttpClient again(second->address(), token);
+  EXPECT_EQ(again.get("/v1/workspaces/acme/leases").status, 401);
+  EXPECT_EQ(second->stop(), 0);
+}
+
+}  // namespace
+}  // namespace counterfoil::test
