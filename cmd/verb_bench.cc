@@ -81,7 +81,8 @@ std::vector<bench::Row> rowsOf(const BenchFlags& flags) {
       if (flags.only.empty() ? whole : named) rows.push_back(row);
     }
   };
-  add(bench::allRows(), !flags.http);
+  add(bench::kafkaRows(), !flags.options.kafka.empty());
+  add(bench::allRows(), !flags.http && flags.options.kafka.empty());
   add(bench::httpRows(), flags.http);
   return rows;
 }
@@ -158,6 +159,8 @@ void addBench(Verb app, Program& program) {
   std::vector<std::string> names;
   for (const bench::Row& row : bench::allRows()) names.emplace_back(row.name);
   for (const bench::Row& row : bench::httpRows()) names.emplace_back(row.name);
+  for (const bench::Row& row : bench::kafkaRows()) names.emplace_back(row.name);
+  verb.option("--kafka", flags->options.kafka, "Measure the writer of a ledger on these brokers, HOST:PORT,..., in topics of its own");
   verb.flag("--http", flags->http, "Start a server with TLS and measure through it, from clients in this process");
   verb.flag("--soak", flags->soak,
             "Load a server for long at a fixed rate, and look whether memory and descriptors stay flat; else exit 1");

@@ -29,4 +29,9 @@ std::span<const Row> httpRows() {
   return kRows;
 }
 
+std::span<const Row> kafkaRows() {
+  static constexpr std::array<Row, 1> kRows = {{{"kafka-append", kafkaAppend}}};
+  return kRows;
+}
+
 }  // namespace counterfoil::cmd::bench

@@ -31,6 +31,9 @@ std::vector<Result> httpLag(const BenchOptions& options);
 std::vector<Result> httpQuery(const BenchOptions& options);
 std::vector<Result> httpLeases(const BenchOptions& options);
 
+// On the brokers of options.kafka. Throws Fault(usage) if there are none named.
+std::vector<Result> kafkaAppend(const BenchOptions& options);
+
 struct Row {
   std::string_view name;
   std::vector<Result> (*run)(const BenchOptions& options);
@@ -38,6 +41,7 @@ struct Row {
 // In the order of the table.
 std::span<const Row> allRows();
 std::span<const Row> httpRows();
+std::span<const Row> kafkaRows();
 
 // What the log holds of a ledger, from its second record of each workspace on.
 struct LogSizes {

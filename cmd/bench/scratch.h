@@ -23,6 +23,7 @@ struct BenchOptions {
   std::size_t workspaces = 100;
   std::uint64_t leases = 200'000;
   std::uint64_t entries = 100'000;  // of the rows that read
+  std::string kafka;                // brokers; empty: none
   std::function<void(const std::string&)> note;
 };
 
