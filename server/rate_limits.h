@@ -17,7 +17,8 @@ struct RateLimitOptions {
   double lookupsPerMinute = 30;  // secrets/lookup, a principal
 };
 
-// Thread safe.
+// Thread safe. Remembers at most 100,000 buckets of entries and as many of look-ups, and lets only full ones go: many callers make nobody's
+// empty bucket full. While none is full, who is not known yet is told to come again.
 class RateLimits {
  public:
   RateLimits(const Clock& clock, RateLimitOptions options);
@@ -26,6 +27,8 @@ class RateLimits {
   // always passes and is only counted.
   std::int64_t take(std::string_view workspaceId, std::string_view principal, std::uint64_t entries, bool urgent);
   std::int64_t takeLookup(std::string_view principal);
+  // Buckets remembered.
+  std::size_t buckets() const;
 
  private:
   struct State;

@@ -166,5 +166,68 @@ TEST_F(RateLimitsTest, LookUpsAndEntriesAreCountedApart) {
   EXPECT_EQ(lookups("human:a"), 1);
 }
 
+// A workspace that is no limit, so that callers count alone.
+RateLimitOptions wide() {
+  RateLimitOptions options = small();
+  options.workspacePerSecond = 1e9;
+  options.workspaceBurst = 1e9;
+  return options;
+}
+
+constexpr std::size_t kBucketsMax = 100'000;
+
+TEST_F(RateLimitsTest, CallersWithoutNumberMakeNobodysEmptyBucketFull) {
+  RateLimits limits(clock_, wide());
+  while (limits.take("w1", "human:victim", 1, false) == 0) {
+  }
+  std::size_t turnedAway = 0;
+  for (std::size_t caller = 0; caller < kBucketsMax + 1'000; ++caller) {
+    if (limits.take("w1", "service:" + std::to_string(caller), 1, false) != 0) ++turnedAway;
+  }
+  EXPECT_LE(limits.buckets(), kBucketsMax);
+  EXPECT_GE(turnedAway, 1'000U) << "none of them is full again: there is no room for more";
+  EXPECT_EQ(limits.take("w1", "human:victim", 1, false), 250) << "its own empty bucket was forgotten";
+}
+
+TEST_F(RateLimitsTest, FullBucketsMakeRoomForOthersAndEmptyOnesDoNot) {
+  RateLimits limits(clock_, wide());
+  while (limits.take("w1", "human:victim", 1, false) == 0) {
+  }
+  for (std::size_t caller = 0; caller < kBucketsMax; ++caller) limits.take("w1", "service:" + std::to_string(caller), 1, false);
+  EXPECT_GT(limits.take("w1", "human:late", 1, false), 0);
+  clock_.advance(250 * kMillisecond);
+  // As many again, each in the place of one that is full by now.
+  for (std::size_t caller = 0; caller < kBucketsMax - 10; ++caller) {
+    ASSERT_EQ(limits.take("w1", "host:" + std::to_string(caller), 1, false), 0) << caller;
+  }
+  EXPECT_LE(limits.buckets(), kBucketsMax);
+  EXPECT_EQ(limits.take("w1", "human:victim", 1, false), 0) << "what a quarter of a second gives";
+  EXPECT_EQ(limits.take("w1", "human:victim", 1, false), 250);
+}
+
+TEST_F(RateLimitsTest, WhoCameBackIsNotForgottenInItsFirstTurn) {
+  RateLimits limits(clock_, wide());
+  EXPECT_EQ(limits.take("w1", "human:victim", 1, false), 0);
+  clock_.advance(250 * kMillisecond);
+  while (limits.take("w1", "human:victim", 1, false) == 0) {
+  }
+  for (std::size_t caller = 0; caller < 2 * kBucketsMax; ++caller) limits.take("w1", "service:" + std::to_string(caller), 1, false);
+  EXPECT_EQ(limits.take("w1", "human:victim", 1, false), 250);
+}
+
+TEST_F(RateLimitsTest, RevocationsPassWhereThereIsNoRoom) {
+  RateLimits limits(clock_, wide());
+  for (std::size_t caller = 0; caller < kBucketsMax; ++caller) limits.take("w1", "service:" + std::to_string(caller), 1, false);
+  EXPECT_GT(limits.take("w1", "human:late", 1, false), 0);
+  EXPECT_EQ(limits.take("w1", "human:late", 1, true), 0);
+}
+
+TEST_F(RateLimitsTest, LookUpsWithoutNumberMakeNobodysEmptyBucketFull) {
+  EXPECT_EQ(lookups("human:victim"), 30);
+  for (std::size_t caller = 0; caller < kBucketsMax + 1'000; ++caller) limits_.takeLookup("human:" + std::to_string(caller));
+  EXPECT_EQ(limits_.takeLookup("human:victim"), 2'000);
+  EXPECT_EQ(passes("human:victim"), 8) << "and entries have room of their own";
+}
+
 }  // namespace
 }  // namespace counterfoil::server
