@@ -450,10 +450,10 @@ TEST_F(ServerTlsHostile, AConnectionGoesOnWithNewKeys) {
   for (int round = 0; round < 20; ++round) {
     program.out.clear();
     // A command letter of s_client counts at the beginning of what it reads at once.
-    ASSERT_TRUE(program.send("K\n"));
+    ASSERT_TRUE(program.sendAll("K\n"));
     ASSERT_TRUE(program.untilError("KEYUPDATE")) << program.error;
     program.error.clear();
-    ASSERT_TRUE(program.send(request));
+    ASSERT_TRUE(program.sendAll(request));
     ASSERT_TRUE(program.until([&] { return program.out.find("\"openapi\"") != std::string::npos; })) << round << program.error;
     EXPECT_THAT(program.out, HasSubstr("HTTP/1.1 200"));
   }

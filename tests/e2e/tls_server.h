@@ -80,7 +80,7 @@ class TlsClient {
 
   Program& program() { return program_; }
   // Bytes as they are, and whether they were taken.
-  bool send(std::string_view bytes) { return program_.send(bytes); }
+  bool send(std::string_view bytes) { return program_.sendAll(bytes); }
 
   HttpAnswer ask(std::string_view method, std::string_view path, const std::string& token, std::string_view body = {},
                  std::string_view mediaType = "application/json") {

@@ -1,4 +1,5 @@
-// Any program as a process with pipes on its standard streams, started as a service manager would: its own folder, environment and sockets.
+// Any program as a real process with pipes on its standard streams, started as a service manager would: its own folder, environment and
+// sockets. Waits only in poll(), ends processes only by their pid.
 #pragma once
 
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -37,6 +39,12 @@ inline std::string findProgram(const std::string& name) {
   return {};
 }
 
+inline std::int64_t nowMicroseconds() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+inline constexpr int kProcessTimeoutMs = 120'000;
+
 struct ProgramOptions {
   std::vector<std::string> environment;  // "NAME=value", before what the surroundings have; COUNTERFOIL_* of those are not handed on
   std::filesystem::path folder;          // to run in; empty: this one
@@ -48,6 +56,7 @@ struct ProgramOptions {
 // Owned by one thread. Its descriptors and the process end with the object.
 class Program {
  public:
+  // `arguments` begin with the program's path.
   explicit Program(std::vector<std::string> arguments, const ProgramOptions& options = {}) {
     int input[2], output[2], problems[2];
     if (::pipe2(input, O_CLOEXEC) != 0 || ::pipe2(output, O_CLOEXEC) != 0 || ::pipe2(problems, O_CLOEXEC) != 0) {
@@ -63,10 +72,13 @@ class Program {
     const std::vector<char*> argv = pointersOf(arguments);
     std::vector<char*> envp = pointersOf(variables);
     if (!options.sockets.empty()) envp.insert(envp.begin(), listenPid.data());
+    const pid_t parent = ::getpid();
     pid_ = ::fork();
     if (pid_ < 0) throw std::runtime_error("cannot start a process");
     if (pid_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that dies takes its processes with it
+      // A test that dies takes its processes with it.
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (::getppid() != parent) ::_exit(127);
       ::dup2(input[0], STDIN_FILENO);
       ::dup2(output[1], STDOUT_FILENO);
       ::dup2(problems[1], STDERR_FILENO);
@@ -78,6 +90,9 @@ class Program {
     out_ = output[0];
     error_ = problems[0];
     for (const int descriptor : {in_, out_, error_}) ::fcntl(descriptor, F_SETFL, O_NONBLOCK);
+    handle_ = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
+    if (handle_ < 0) throw std::runtime_error("no descriptor for a process");
+    // A reader that has gone must be an error here, not the end of the test program.
     std::signal(SIGPIPE, SIG_IGN);
   }
   ~Program() {
@@ -85,7 +100,7 @@ class Program {
       ::kill(pid_, SIGKILL);
       reap();
     }
-    for (int* descriptor : {&in_, &out_, &error_}) closeOne(*descriptor);
+    for (int* descriptor : {&in_, &out_, &error_, &handle_}) closeOne(*descriptor);
   }
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -96,53 +111,76 @@ class Program {
   std::string error;
 
   void signal(int number) { ::kill(pid_, number); }
-  void closeInput() { closeOne(in_); }
-
-  // Writes all of it to its standard input, reading meanwhile. False if it does not take it, or not within `timeoutMs`.
-  bool send(std::string_view bytes, int timeoutMs = 30'000) {
-    return until(
-               [&] {
-                 if (in_ < 0) return true;
-                 const ssize_t count = ::write(in_, bytes.data(), bytes.size());
-                 if (count > 0) bytes.remove_prefix(static_cast<std::size_t>(count));
-                 if (count < 0 && errno != EAGAIN) closeOne(in_);
-                 return bytes.empty() || in_ < 0;
-               },
-               timeoutMs) &&
-           bytes.empty();
+  // Sends SIGSTOP and returns when every thread has stopped; false if it ended instead.
+  bool stop() {
+    ::kill(pid_, SIGSTOP);
+    if (::waitpid(pid_, &status_, WUNTRACED) != pid_) throw std::runtime_error("cannot wait for a process");
+    if (WIFSTOPPED(status_)) return true;
+    reaped_ = true;
+    return false;
   }
 
-  // Reads until `met` is; false after `timeoutMs`, or when both outputs are at their end and it is not.
+  // Bytes for its standard input; they go as it takes them, in pump() and all that waits.
+  void send(std::string_view bytes) { pending_ += bytes; }
+  // Input that was given but not yet taken.
+  std::size_t unsent() const { return pending_.size() - sent_; }
+  // Waits until it has taken all of it. False if it does not, or not within `timeoutMs`.
+  bool sendAll(std::string_view bytes, int timeoutMs = 30'000) {
+    send(bytes);
+    return until([this] { return unsent() == 0 || in_ < 0; }, timeoutMs) && in_ >= 0;
+  }
+  // Ends its input once everything is sent.
+  void closeInput() {
+    closing_ = true;
+    if (unsent() == 0) closeOne(in_);
+  }
+
+  // One poll(): writes and reads what is ready, waits at most `timeoutMs` for it. False when both outputs are at their end.
+  bool pump(int timeoutMs) {
+    if (out_ < 0 && error_ < 0) return false;
+    step(timeoutMs, -1);
+    return out_ >= 0 || error_ >= 0;
+  }
+  // Pumps until `met` is; false after `timeoutMs`, or when both outputs are at their end and it is not.
   bool until(const std::function<bool()>& met, int timeoutMs = 30'000) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeoutMs);
+    const std::int64_t deadline = nowMicroseconds() + std::int64_t{timeoutMs} * 1'000;
     for (;;) {
       if (met()) return true;
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
-      if ((out_ < 0 && error_ < 0) || left <= 0) return false;
-      pollfd polled[2] = {{out_, POLLIN, 0}, {error_, POLLIN, 0}};
-      // Conditions may concern more than these two streams: looked at again soon.
-      if (::poll(polled, 2, static_cast<int>(std::min<std::int64_t>(left, 20))) <= 0) continue;
-      if (polled[0].revents != 0) readSome(out_, out);
-      if (polled[1].revents != 0) readSome(error_, error);
+      const std::int64_t left = (deadline - nowMicroseconds()) / 1'000;
+      // Conditions may concern more than this process: looked at again soon.
+      if (left <= 0 || (out_ < 0 && error_ < 0)) return false;
+      step(static_cast<int>(std::min<std::int64_t>(left, 20)), -1);
     }
   }
   bool untilError(std::string_view text, int timeoutMs = 30'000) {
     return until([&] { return error.find(text) != std::string::npos; }, timeoutMs);
   }
 
-  // Reads to the end and waits for its exit: the exit status, or 128 + the signal that ended it. Throws after `timeoutMs`.
-  int finish(int timeoutMs = 60'000) {
-    const auto ended = [this] { return reaped_ || ::waitpid(pid_, &status_, WNOHANG) == pid_; };
-    if (until([&] { return reaped_ = ended(); }, timeoutMs)) {
-      until([] { return false; }, 1'000);
-    } else if (!reaped_) {
-      if (out_ >= 0 || error_ >= 0) throw std::runtime_error("a process does not end; its standard error so far: " + error);
-      reap();
+  // Waits for its exit, and reads to the end: the exit status, or 128 + the signal that ended it. What it left behind may keep its outputs
+  // open, for a second. Throws after `timeoutMs`.
+  int finish(int timeoutMs = kProcessTimeoutMs) {
+    const std::int64_t deadline = nowMicroseconds() + std::int64_t{timeoutMs} * 1'000;
+    while (!reaped_) {
+      const std::int64_t left = (deadline - nowMicroseconds()) / 1'000;
+      if (left <= 0) throw std::runtime_error("a process does not end; its standard error so far: " + error);
+      if (step(static_cast<int>(left), handle_)) reap();
     }
+    until([] { return false; }, 1'000);
     return WIFSIGNALED(status_) ? 128 + WTERMSIG(status_) : WEXITSTATUS(status_);
   }
 
  private:
+  // Writes and reads what is ready. True if `ended` can be read.
+  bool step(int timeoutMs, int ended) {
+    if (closing_ && unsent() == 0) closeOne(in_);
+    pollfd polled[4] = {{out_, POLLIN, 0}, {error_, POLLIN, 0}, {unsent() > 0 ? in_ : -1, POLLOUT, 0}, {ended, POLLIN, 0}};
+    if (::poll(polled, 4, timeoutMs) <= 0) return false;
+    if (polled[0].revents != 0) readSome(out_, out);
+    if (polled[1].revents != 0) readSome(error_, error);
+    if (polled[2].revents != 0) writeSome();
+    return polled[3].revents != 0;
+  }
+
   static std::vector<char*> pointersOf(std::vector<std::string>& texts) {
     std::vector<char*> pointers;
     for (std::string& text : texts) pointers.push_back(text.data());
@@ -192,12 +230,27 @@ class Program {
     }
   }
 
+  void writeSome() {
+    const ssize_t count = ::write(in_, pending_.data() + sent_, unsent());
+    if (count > 0) sent_ += static_cast<std::size_t>(count);
+    const bool gone = count < 0 && errno != EAGAIN && errno != EINTR;
+    if (gone) closeOne(in_);
+    if (gone || unsent() == 0) {
+      pending_.clear();
+      sent_ = 0;
+    }
+  }
+
   pid_t pid_ = -1;
   int in_ = -1;
   int out_ = -1;
   int error_ = -1;
+  int handle_ = -1;
   int status_ = 0;
   bool reaped_ = false;
+  bool closing_ = false;
+  std::string pending_;
+  std::size_t sent_ = 0;
 };
 
 }  // namespace counterfoil::test
