@@ -133,7 +133,8 @@ void writeStructure(const StructValue& value, WipingString& out) {
 void writeFlat(const StructValue& common, const StructValue& body, std::optional<Field> left, client::JsonObjectWriter& object,
                WipingString& out) {
   writeMembers(body, object, out, [&](const FieldTable& field) { return field.field != left; });
-  writeMembers(common, object, out, [&](const FieldTable& field) { return !body.has(field.field); });
+  // Who takes a fact or a command in says where it came from.
+  writeMembers(common, object, out, [&](const FieldTable& field) { return field.field != Field::source && !body.has(field.field); });
 }
 
 }  // namespace
@@ -178,6 +179,16 @@ ServerRequest requestOf(const Event& fact, std::string_view workspace) {
   writeFlat(fact.common, fact.body, std::nullopt, object, request.body);
   object.end();
   return request;
+}
+
+void appendImportLine(const Event& fact, WipingString& out) {
+  client::JsonObjectWriter object(out);
+  object.name("id");
+  client::appendJsonText(toUuid(fact.id), out);
+  object.name("kind");
+  client::appendJsonText(kindName(fact.kind), out);
+  writeFlat(fact.common, fact.body, std::nullopt, object, out);
+  object.end();
 }
 
 }  // namespace counterfoil::cmd

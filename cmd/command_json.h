@@ -21,5 +21,7 @@ struct ServerRequest {
 ServerRequest requestOf(const Command& command, std::string_view workspace);
 // The same for one fact.
 ServerRequest requestOf(const Event& fact, std::string_view workspace);
+// An importer's fact with its id, without a line end. Its source is the import's, and not in it.
+void appendImportLine(const Event& fact, client::WipingString& out);
 
 }  // namespace counterfoil::cmd

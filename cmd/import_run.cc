@@ -1,8 +1,8 @@
 #include "cmd/import_run.h"
 
-#include "ledger/core/encoding.h"
 #include "ledger/keys/record_cipher.h"
 #include "ledger/redact/fingerprint.h"
+#include "ledger/write/import_support.h"
 
 namespace counterfoil::cmd {
 namespace {
@@ -49,15 +49,8 @@ importers::KnownLease ImportRun::knownLease() {
     const auto workspaceKeys = session_.keyRing().workspace(workspace_);
     const auto texts = redact::fingerprintTexts(*workspaceKeys, credential);
     std::optional<std::string> found;
-    session_.ledger().inspect([&](const write::PartitionState& state) {
-      const WorkspaceState* workspace = state.findWorkspace(workspace_);
-      for (const std::string& text : texts) {
-        const LeaseSlot slot = workspace->slotOfFingerprint(text);
-        if (slot == kNoLease || unpackTerms(workspace->lease(slot).terms).source != source_) continue;
-        found = workspace->lease(slot).id;
-        return;
-      }
-    });
+    session_.ledger().inspect(
+        [&](const write::PartitionState& state) { found = write::reportedLeaseOf(*state.findWorkspace(workspace_), texts, source_); });
     return found;
   };
 }
@@ -69,15 +62,14 @@ void ImportRun::waitUntilBelow(std::size_t outstanding) {
 
 void ImportRun::submit(importers::ImportedEvent imported) {
   Event& event = imported.event;
+  write::ImportCounts& producer = producers_[std::string(event.common.text(Field::producer))];
+  producer.reached(event.common);
   if (recordedIds_.contains(event.id)) {
     const std::lock_guard lock(mutex_);
     ++result_.duplicates;
     return;
   }
-  ProducerCount& producer = producers_[std::string(event.common.text(Field::producer))];
   ++producer.kinds[std::string(kindName(event.kind))];
-  producer.lastOccurredAt = std::max(producer.lastOccurredAt, event.common.time(Field::occurredAt));
-  producer.lastProducerSeq = std::max(producer.lastProducerSeq, event.common.number(Field::producerSeq));
   waitUntilBelow(kOutstandingMax);
   {
     const std::lock_guard lock(mutex_);
@@ -96,26 +88,18 @@ void ImportRun::submit(importers::ImportedEvent imported) {
   });
 }
 
-void ImportRun::finishProducers() {
+bool ImportRun::finishProducers() {
+  bool any = false;
   for (const auto& [id, producer] : producers_) {
-    RedactedEvent event = RedactedEvent::ofLedger(Kind::importFinished, session_.ledger().freshId());
-    Arena& arena = event.arena();
-    StructValue& body = event.body();
-    body.setText(arena, Field::producer, id);
-    body.setText(arena, Field::source, source_);
-    std::vector<StructValue> counts;
-    const StructTable& table = *body.table->find(Field::counts)->structure;
-    for (const auto& [kind, count] : producer.kinds) {
-      StructValue item = makeStruct(arena, table);
-      item.setText(arena, Field::name, kind);
-      item.setNumber(Field::count, count);
-      counts.push_back(item);
-    }
-    body.setStructures(arena, Field::counts, counts);
-    body.setTime(Field::lastOccurredAt, producer.lastOccurredAt);
-    body.setNumber(Field::lastProducerSeq, producer.lastProducerSeq);
-    session_.ledger().appendOwn(workspace_, std::move(event));
+    bool unfinished = false;
+    session_.ledger().inspect([&, &name = id](const write::PartitionState& state) {
+      unfinished = write::isUnfinished(*state.findWorkspace(workspace_), source_, name);
+    });
+    if (!unfinished) continue;
+    session_.ledger().appendOwn(workspace_, write::importFinished(source_, id, producer, session_.ledger().freshId()));
+    any = true;
   }
+  return any;
 }
 
 void ImportRun::countEntries(ImportResult& result, std::uint64_t from) {
@@ -133,8 +117,8 @@ ImportResult ImportRun::run(importers::Importer& importer) {
     const std::lock_guard lock(mutex_);
     result = result_;
   }
-  if (result.recorded > 0) {
-    finishProducers();
+  // An import that broke off behind its last fact has recorded everything but the end: the next one does it.
+  if (finishProducers()) {
     session_.ledger().drain();
     countEntries(result, from);
   }

@@ -9,6 +9,7 @@
 
 #include "cmd/session.h"
 #include "ledger/importers/importer.h"
+#include "ledger/write/import_support.h"
 
 namespace counterfoil::cmd {
 
@@ -30,22 +31,18 @@ class ImportRun {
   ImportResult run(importers::Importer& importer);
 
  private:
-  struct ProducerCount {
-    std::map<std::string, std::uint64_t> kinds;
-    Timestamp lastOccurredAt;
-    std::uint64_t lastProducerSeq = 0;
-  };
   void loadRecordedIds();
   void submit(importers::ImportedEvent event);
   void waitUntilBelow(std::size_t outstanding);
-  void finishProducers();
+  // False: nothing is new since each one's last import.finished.
+  bool finishProducers();
   void countEntries(ImportResult& result, std::uint64_t from);
 
   Session& session_;
   std::string source_;
   WorkspaceNumber workspace_;
   std::set<EntryId> recordedIds_;
-  std::map<std::string, ProducerCount> producers_;
+  std::map<std::string, write::ImportCounts> producers_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;

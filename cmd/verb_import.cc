@@ -1,7 +1,8 @@
 // `import cloudtrail PATH...`: other systems' audit records as facts.
 #include "cmd/import_run.h"
+#include "cmd/import_upload.h"
 #include "cmd/output.h"
-#include "cmd/recorder.h"
+#include "cmd/server_link.h"
 #include "ledger/core/json.h"
 #include "ledger/importers/cloudtrail.h"
 
@@ -42,21 +43,33 @@ void printResult(const CommonOptions& common, const importers::ImportSummary& su
 }
 
 int importCloudTrail(const CommonOptions& common, const std::vector<std::string>& paths) {
-  refuseUrl(common, "import");
-  Session session(common, Access::write);
-  ImportRun run(session, "import/cloudtrail");
   std::optional<Progress> progress;
   const auto report = [&](const importers::ImportProgress& at) {
     if (at.phase != importers::ImportProgress::Phase::importing) return;
     if (!progress) progress.emplace(common, "import", at.total);
     progress->update(at.done);
   };
-  importers::CloudTrailImporter importer({paths.begin(), paths.end()}, run.knownLease(), report);
-  const ImportResult result = run.run(importer);
-  progress.reset();
-  session.close();
-  printResult(common, importer.summary(), result);
-  return importer.summary().failed + result.failed == 0 ? 0 : 2;
+  // `run`: an ImportRun or an ImportUpload. Both give the same result.
+  const auto importBy = [&](auto& run) {
+    importers::CloudTrailImporter importer({paths.begin(), paths.end()}, run.knownLease(), report);
+    const ImportResult result = run.run(importer);
+    progress.reset();
+    return std::pair(importer.summary(), result);
+  };
+  std::pair<importers::ImportSummary, ImportResult> done;
+  const std::string source(importers::kCloudTrailSource);
+  if (const auto server = ServerLink::find(common)) {
+    ImportUpload run(common, *server, source);
+    done = importBy(run);
+  } else {
+    Session session(common, Access::write);
+    ImportRun run(session, source);
+    done = importBy(run);
+    session.close();
+  }
+  const auto& [summary, result] = done;
+  printResult(common, summary, result);
+  return summary.failed + result.failed == 0 ? 0 : 2;
 }
 
 }  // namespace

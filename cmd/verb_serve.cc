@@ -24,6 +24,7 @@
 #include "server/auth/token_desk.h"
 #include "server/fault_log.h"
 #include "server/http/listener.h"
+#include "server/imports.h"
 #include "server/metrics.h"
 #include "server/server.h"
 #include "server/stream_hub.h"
@@ -199,12 +200,26 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   server::TokenSocket tokenSocket(config.data, tokenLoop.first().get_executor(), blocking, desk);
   server::StreamHub streams(runner, blocking.get_executor());
   server::VerifyJobs verifyJobs(session.log(), session.keyRing(), session.clock(), verifying);
-  server::Service service{session.ledger(), session.log(),   runner,
-                          readers,          streams,         authenticator,
-                          tokenKeys,        access,          audit,
-                          limits,           metrics,         faults,
-                          verifyJobs,       session.clock(), session.random(),
-                          blocking,         config.origin,   std::string(kVersion)};
+  server::Imports imports(session.clock(), session.random());
+  server::Service service{session.ledger(),
+                          session.log(),
+                          runner,
+                          readers,
+                          streams,
+                          authenticator,
+                          tokenKeys,
+                          access,
+                          audit,
+                          limits,
+                          metrics,
+                          faults,
+                          verifyJobs,
+                          imports,
+                          session.clock(),
+                          session.random(),
+                          blocking,
+                          config.origin,
+                          std::string(kVersion)};
   server::Server running(service, options);
   running.start();
   const ServerFile file(config.serverFile(), running, config.tokenSocket(), options.certificate);

@@ -11,6 +11,7 @@
 #include "server/metrics.h"
 #include "server/problem.h"
 #include "server/routes/fact_routes.h"
+#include "server/routes/import_routes.h"
 #include "server/routes/lease_routes.h"
 #include "server/routes/open_routes.h"
 #include "server/routes/query_routes.h"
@@ -42,6 +43,7 @@ Api::Api(Service& service) : service_(service) {
   addWorkspaceRoutes(router_, service_);
   addLeaseRoutes(router_, service_);
   addFactRoutes(router_, service_);
+  addImportRoutes(router_, service_);
   addReadRoutes(router_, service_);
   addQueryRoutes(router_, service_);
   addStreamRoutes(router_, service_);

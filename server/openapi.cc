@@ -66,6 +66,11 @@ json::object queryParameterSchema(const Route& route, const std::string& name) {
   if (name == "wait" || (name == "after" && isStream)) return numberSchema(0, limits::kJsonIntegerMax);
   if (name == "after") return {{"type", "string"}, {"description", "`next` of the page before"}};
   if (name == "order") return oneOfWords({"asc", "desc"});
+  if (name == "import") {
+    json::object schema = urlTextSchema();
+    schema["description"] = "The import that these facts are of; with application/x-ndjson only";
+    return schema;
+  }
   if (name == "ack") return oneOfWords({"durable", "published", "witnessed"});
   if (name == "disclose") {
     return {{"type", "boolean"}, {"description", "Personal values; `true` is refused while views do not hold them"}, {"enum", {false}}};
@@ -153,6 +158,8 @@ std::set<int> errorsOf(const Route& route) {
   if (!route.docs.body.empty()) statuses.insert({413, 415});
   if (records(route)) statuses.insert({409, 422, 429});
   if (route.docs.body == "SecretLookup") statuses.insert({422, 429});
+  if (route.docs.body == "Fact") statuses.insert(404);  // of an import
+  if (route.action == Action::importFacts) statuses.insert({409, 422, 429});
   if (route.docs.body == "LeaseRequest") statuses.insert(422);
   return statuses;
 }
@@ -241,8 +248,8 @@ json::object operationOf(const Route& route) {
     json::object bodies = content(docs.mediaType, schemaReference(docs.body));
     if (docs.body == "Fact") bodies["application/x-ndjson"] = {{"schema", {{"type", "string"}}}};
     // Of a closed list: what these bodies hold may all be left out.
-    const bool optional =
-        docs.body == "LeaseIssue" || docs.body == "LeaseConsume" || docs.body == "LeaseRevoke" || docs.body == "WorkspaceClose";
+    const bool optional = docs.body == "LeaseIssue" || docs.body == "LeaseConsume" || docs.body == "LeaseRevoke" ||
+                          docs.body == "WorkspaceClose" || docs.body == "ImportFinish";
     operation["requestBody"] = {{"required", !optional}, {"content", std::move(bodies)}};
   }
   if (route.action == Action::open) operation["security"] = json::array();

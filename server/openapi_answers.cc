@@ -27,15 +27,16 @@ json::object memberSchema(std::string_view name) {
   if (name == "asOf") return schemaReference("AsOf");
   if (name == "receipt") return schemaReference("Receipt");
   if (name == "lease") return schemaReference("Lease");
-  if (isOneOf(name, {"ok", "replayed", "finished", "closed", "withheld", "terminal"})) return {{"type", "boolean"}};
-  if (isOneOf(name, {"kinds", "leasesByState", "denialsByReason"})) {
+  if (isOneOf(name, {"ok", "replayed", "recorded", "finished", "closed", "withheld", "terminal"})) return {{"type", "boolean"}};
+  if (isOneOf(name, {"kinds", "byKind", "leasesByState", "denialsByReason"})) {
     return {{"type", "object"}, {"additionalProperties", {{"type", "integer"}, {"minimum", 0}}}};
   }
-  const bool number = name.ends_with("Seq") ||
-                      isOneOf(name, {"seq",         "number",   "uses",       "maxUses", "entries",       "leases",     "denials",
-                                     "grants",      "live",     "writes",     "reads",   "failures",      "refusals",   "version",
-                                     "redemptions", "withheld", "redactions", "matched", "status",        "contiguous", "greatest",
-                                     "liveLeases",  "facts",    "lowest",     "highest", "policyVersion", "notChecked", "problemCount"});
+  const bool number =
+      name.ends_with("Seq") ||
+      isOneOf(name, {"seq",        "number",  "uses",          "maxUses",    "entries",     "leases",     "denials",     "grants",
+                     "live",       "writes",  "reads",         "failures",   "refusals",    "version",    "redemptions", "withheld",
+                     "redactions", "matched", "status",        "contiguous", "greatest",    "liveLeases", "facts",       "since",
+                     "lowest",     "highest", "policyVersion", "notChecked", "problemCount"});
   if (number) return {{"type", "integer"}, {"minimum", 0}};
   return text;
 }
@@ -135,6 +136,9 @@ void addAnswerSchemas(json::object& schemas) {
                              listOf(object({"lowest", "highest"})));
   schemas["QueryAnswer"] = with(object({"columns", "asOf", "viewDigest"}), "rows", listOf({{"type", "array"}}));
   schemas["SecretLookupAnswer"] = with(object({"fingerprints"}, {"asOf"}), "items", listOf(schemaReference("Entry")));
+  schemas["ImportUnderWay"] = object({"import", "source", "since"});
+  schemas["ImportLease"] = with(object({}), "lease", {{"type", "string"}}, false);
+  schemas["ImportFinished"] = object({}, {"producer", "recorded", "byKind"});
   json::object verification = object({"startedAt"}, {"finishedAt", "ok", "entries", "root", "notChecked", "problemCount", "assurance"});
   schemas["Verification"] = with(std::move(verification), "state", {{"type", "string"}, {"enum", {"running", "done", "failed"}}});
   schemas["Item"] = {{"type", "object"}};

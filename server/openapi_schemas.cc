@@ -281,6 +281,10 @@ void addRequestSchemas(json::object& schemas) {
       {"type", "string"}, {"description", "A TOML document (docs/policy.md)"}, {"minLength", 1}, {"maxLength", limits::kPolicyBytesMax}};
   schemas["Query"] = closed({{"sql", {{"type", "string"}, {"minLength", 1}}}}, {"sql"});
   schemas["SecretLookup"] = closed({{"secret", secretSchema(false)}}, {"secret"});
+  schemas["ImportBegin"] = closed({{"source", {{"type", "string"}, {"enum", {"import/cloudtrail", "import/vault"}}}},
+                                   {"since", {{"type", "integer"}, {"minimum", 0}, {"maximum", limits::kJsonIntegerMax}}}},
+                                  {"source"});
+  schemas["ImportFinish"] = closed({{"producer", idSchema()}}, {});
 }
 
 }  // namespace counterfoil::server

@@ -17,6 +17,7 @@ namespace counterfoil::server {
 class AccessRecorder;  // auth/access_recorder.h: access.* entries
 class AuditRecorder;   // audit_recorder.h: audit.* entries
 class FaultLog;        // fault_log.h
+class Imports;         // imports.h: those under way
 class Metrics;         // metrics.h
 class RateLimits;      // rate_limits.h
 class StreamHub;       // stream_hub.h: who waits for new entries of a workspace
@@ -37,6 +38,7 @@ struct Service {
   Metrics& metrics;
   FaultLog& faults;
   VerifyJobs& verifyJobs;
+  Imports& imports;
   const Clock& clock;
   crypto::RandomSource& random;
   asio::thread_pool& blocking;  // for SQLite, files and everything that waits

@@ -92,6 +92,16 @@ std::vector<std::pair<WorkspaceNumber, std::string>> ViewReader::workspaces() {
   return result;
 }
 
+RecordedFacts ViewReader::findRecorded(std::span<const ImportedFact> facts) {
+  Loan view(*this);
+  return query::findRecorded(*view, facts);
+}
+
+std::map<std::string, std::uint64_t> ViewReader::countCaused(std::string_view source, Sequence since) {
+  Loan view(*this);
+  return query::countCaused(*view, source, since);
+}
+
 SqlAnswer ViewReader::query(std::string_view sql, const SqlLimits& limits, const Clock& clock) {
   return runSql(folder_, workspace_, sql, limits, clock);
 }

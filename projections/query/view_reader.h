@@ -11,6 +11,7 @@
 
 #include "ledger/core/clock.h"
 #include "projections/query/filters.h"
+#include "projections/query/import_facts.h"
 #include "projections/query/sql_query.h"
 #include "projections/query/view_connection.h"
 
@@ -34,6 +35,9 @@ class ViewReader {
   std::optional<WorkspaceNumber> findWorkspace(std::string_view id);
   // Of every workspace: number and id, by number; only in the view of `_system`.
   std::vector<std::pair<WorkspaceNumber, std::string>> workspaces();
+  // See import_facts.h.
+  RecordedFacts findRecorded(std::span<const ImportedFact> facts);
+  std::map<std::string, std::uint64_t> countCaused(std::string_view source, Sequence since);
   // Throws badQuery (docs/query.md: SQL).
   SqlAnswer query(std::string_view sql, const SqlLimits& limits, const Clock& clock);
 

@@ -27,8 +27,9 @@ constexpr std::uint32_t kReader =
     actions(Action::readRecord, Action::readProducer, Action::readPolicy, Action::listWorkspaces, Action::readProofs);
 constexpr std::uint32_t kMember =
     kReader | actions(Action::useLeases, Action::revokeLease, Action::revoke, Action::reportFacts, Action::decideApprovals);
-constexpr std::uint32_t kAdmin = kMember | actions(Action::discloseRecord, Action::managePolicy, Action::lookUpSecrets,
-                                                   Action::resolvePersons, Action::manageWorkspaces, Action::manageTokens);
+constexpr std::uint32_t kAdmin =
+    kMember | actions(Action::discloseRecord, Action::managePolicy, Action::lookUpSecrets, Action::resolvePersons, Action::manageWorkspaces,
+                      Action::manageTokens, Action::importFacts);
 constexpr std::uint32_t kOwner = kAdmin;  // erasing and keys have no actions yet
 constexpr std::uint32_t kAuditor = actions(Action::listWorkspaces, Action::readProofs);
 constexpr std::uint32_t kProducer = actions(Action::useLeases, Action::revokeLease, Action::reportFacts, Action::readProducer);
@@ -39,12 +40,6 @@ constexpr std::array<std::uint32_t, 6> kPermitted = {kOwner, kAdmin, kMember, kR
 
 constexpr bool isAlphanumeric(char byte) {
   return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
-}
-
-bool isRecordId(std::string_view id) {
-  constexpr std::string_view kOthers = "._:@/+-";
-  return !id.empty() && id.size() <= limits::kIdBytesMax && isAlphanumeric(id.front()) &&
-         std::all_of(id.begin(), id.end(), [&](char byte) { return isAlphanumeric(byte) || kOthers.find(byte) != std::string_view::npos; });
 }
 
 }  // namespace
@@ -72,6 +67,12 @@ std::optional<PrincipalValue> parseSubject(std::string_view subject) {
   const std::string_view id = subject.substr(colon + 1);
   if (kind == PrincipalKind::unspecified || kind == PrincipalKind::ledger || !isRecordId(id)) return std::nullopt;
   return PrincipalValue{kind, id};
+}
+
+bool isRecordId(std::string_view id) {
+  constexpr std::string_view kOthers = "._:@/+-";
+  return !id.empty() && id.size() <= limits::kIdBytesMax && isAlphanumeric(id.front()) &&
+         std::all_of(id.begin(), id.end(), [&](char byte) { return isAlphanumeric(byte) || kOthers.find(byte) != std::string_view::npos; });
 }
 
 bool isTokenWorkspace(std::string_view workspace) {

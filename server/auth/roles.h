@@ -32,6 +32,7 @@ enum class Action : std::uint8_t {
   listWorkspaces,
   readProofs,  // heads, proofs, verify
   manageTokens,
+  importFacts,  // other systems' records, under the names of their producers
 };
 
 std::string_view roleName(Role role);
@@ -41,6 +42,8 @@ bool permits(Role role, Action action);
 // "human:alice" taken apart: a kind that may hold tokens (human, agent, service, operator) and an id of the record's form (EVENTS: class
 // id); nullopt for anything else. The result points into `subject`.
 std::optional<PrincipalValue> parseSubject(std::string_view subject);
+// An id of the record's form.
+bool isRecordId(std::string_view id);
 // A token's workspace: "*" or an id of the record's form.
 bool isTokenWorkspace(std::string_view workspace);
 

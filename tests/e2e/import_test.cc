@@ -2,11 +2,9 @@
 // or being killed in the middle changes nothing.
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <set>
 
-#include "tests/e2e/ledger_folder.h"
-#include "tests/support/vectors.h"
+#include "tests/e2e/cloudtrail_sample.h"
 
 namespace counterfoil::test {
 namespace {
@@ -14,10 +12,11 @@ namespace {
 class ImportTest : public testing::Test {
  protected:
   void SetUp() override {
-    const auto sample = sharedPath("data/cloudtrail-stratus/CloudTrail");
-    if (!sample || !std::filesystem::exists(*sample)) GTEST_SKIP() << kSharedMissing;
-    sample_ = sample->string();
-    collectSecrets();
+    const auto sample = cloudTrailSample();
+    if (!sample) GTEST_SKIP() << kSharedMissing;
+    sample_ = *sample;
+    secrets_ = credentialsIn(sample_);
+    ASSERT_GE(secrets_.size(), 36U + 125U);
     ASSERT_EQ(run({"init"}).status, 0);
     ASSERT_EQ(run({"workspace", "create", "trail"}).status, 0);
   }
@@ -29,40 +28,7 @@ class ImportTest : public testing::Test {
   Result import() { return run({"import", "cloudtrail", sample_, "-w", "trail", "--json", "-q"}); }
   std::string data() const { return (folder_.path() / "data").string(); }
 
-  // Session tokens and access key ids of the input, found by their JSON names without the importer's help.
-  void collectSecrets() {
-    for (const auto& file : std::filesystem::directory_iterator(sample_)) {
-      std::ifstream stream(file.path(), std::ios::binary);
-      const std::string text((std::istreambuf_iterator<char>(stream)), {});
-      for (const std::string_view name : {"\"sessionToken\"", "\"accessKeyId\""}) {
-        for (std::size_t at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) {
-          const std::size_t open = text.find_first_not_of(" \t\r\n:", at + name.size());
-          if (text[open] != '"') continue;
-          const std::string value = text.substr(open + 1, text.find('"', open + 1) - open - 1);
-          if (value.size() >= 16) secrets_.insert(value);
-        }
-      }
-    }
-    ASSERT_GE(secrets_.size(), 36U + 125U);
-  }
-
-  // No file below the data and keys folders holds one of them, in whole or by a telling part.
-  void expectNoSecretInAnyFile() {
-    unsigned files = 0;
-    for (const std::string& root : {data(), data() + ".keys"}) {
-      for (const auto& file : std::filesystem::recursive_directory_iterator(root)) {
-        if (!file.is_regular_file()) continue;
-        ++files;
-        std::ifstream stream(file.path(), std::ios::binary);
-        const std::string bytes((std::istreambuf_iterator<char>(stream)), {});
-        for (const std::string& secret : secrets_) {
-          const std::string part = secret.substr(0, 64);
-          ASSERT_EQ(bytes.find(part), std::string::npos) << "a credential of the input stands in " << file.path();
-        }
-      }
-    }
-    ASSERT_GT(files, 3U);
-  }
+  void expectNoSecretInAnyFile() { expectInNoFile(secrets_, {data(), data() + ".keys"}); }
 
   static std::uint64_t numberAt(const boost::json::value& value, const char* name) { return value.at(name).to_number<std::uint64_t>(); }
 
@@ -119,7 +85,7 @@ TEST_F(ImportTest, KilledInTheMiddleItGoesOnWhereItWas) {
   expectNoSecretInAnyFile();
   const Result again = import();
   ASSERT_EQ(again.status, 0) << again;
-  EXPECT_EQ(numberAt(again.json(), "recorded") + numberAt(again.json(), "duplicates"), 3'250U);
+  EXPECT_EQ(numberAt(again.json(), "recorded") + numberAt(again.json(), "duplicates"), kSampleFacts);
   const Result query = run({"query", "-w", "trail", "--json", "SELECT kind, count(*) AS n FROM entries GROUP BY kind"});
   for (const std::string_view row : {"2745", "202", "184", "58", "25", "36"})
     EXPECT_NE(query.out.find(row), std::string::npos) << row << query;

@@ -110,6 +110,24 @@ TEST_F(QueryPlan, NoFilterAndNoTimeWithTwoFiltersScansEntriesOrLeases) {
   }
 }
 
+TEST_F(QueryPlan, WhatImportsAskScansNothing) {
+  query::ViewConnection view(desk_.views(), kQueryWorkspace);
+  view.begin();
+  const query::ImportedFact fact{desk_.at(1).view.id, desk_.at(1).view.occurredAt};
+  EXPECT_EQ(query::findRecorded(view, std::span(&fact, 1)).found.size(), 1U);
+  // Any source will do: what is asked is the same.
+  EXPECT_TRUE(query::countCaused(view, "ledger", {0}).empty());
+  for (const std::string& sql : view.preparedSql()) statements_.insert(sql);
+  view.end();
+  EXPECT_GE(statements_.size(), 3U);
+  Database database = Database::openReadOnly(desk_.viewFile());
+  for (const std::string& sql : statements_) {
+    for (const std::string& line : planOf(database, sql)) {
+      EXPECT_FALSE(line.starts_with("SCAN ") && line != "SCAN position") << line << "\n  in " << sql;
+    }
+  }
+}
+
 TEST_F(QueryPlan, AScanWouldBeNoticed) {
   Database database = Database::openReadOnly(desk_.viewFile());
   bool noticed = false;

@@ -20,7 +20,7 @@ struct Row {
 constexpr bool o = true;
 constexpr bool x = false;
 //                                                        owner admin member reader auditor producer
-constexpr std::array<Row, 17> kTable = {{
+constexpr std::array<Row, 18> kTable = {{
     {Action::open, "open", {o, o, o, o, o, o}},
     {Action::readRecord, "readRecord", {o, o, o, o, x, x}},
     {Action::discloseRecord, "discloseRecord", {o, o, x, x, x, x}},
@@ -38,8 +38,9 @@ constexpr std::array<Row, 17> kTable = {{
     {Action::listWorkspaces, "listWorkspaces", {o, o, o, o, o, x}},
     {Action::readProofs, "readProofs", {o, o, o, o, o, x}},
     {Action::manageTokens, "manageTokens", {o, o, x, x, x, x}},
+    {Action::importFacts, "importFacts", {o, o, x, x, x, x}},
 }};
-static_assert(kTable.size() == static_cast<std::size_t>(Action::manageTokens) + 1, "a row for every action");
+static_assert(kTable.size() == static_cast<std::size_t>(Action::importFacts) + 1, "a row for every action");
 
 Caller caller(Role role, std::string workspace) {
   Caller result;
