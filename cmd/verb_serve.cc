@@ -42,7 +42,11 @@ struct ServeOptions {
 
 constexpr rlim_t kDescriptorsWanted = 65'536;
 constexpr std::size_t kBlockingThreads = 4;
-constexpr std::size_t kOpenReadersMax = 1'024;
+// A reader's connection holds up to 2 MiB of pages and what it prepared; opening one costs about a millisecond.
+constexpr std::size_t kOpenReadersMax = 128;
+// Of views for writing: each about half a megabyte and three descriptors.
+constexpr std::size_t kOpenViewsMax = 2'048;
+constexpr std::size_t kDescriptorsOfAView = 3;
 constexpr std::chrono::seconds kLongestPause{1};
 
 // As many descriptors as the hard limit gives: each connection is one, each open view three.
@@ -51,6 +55,13 @@ void raiseDescriptorLimit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = std::max(limit.rlim_cur, std::min(limit.rlim_max, kDescriptorsWanted));
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Views take at most a quarter of the descriptors: the rest is for connections and readers.
+std::size_t openViewsMax() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kOpenViewsMax;
+  return std::clamp<std::size_t>(static_cast<std::size_t>(limit.rlim_cur) / 4 / kDescriptorsOfAView, 1, kOpenViewsMax);
 }
 
 // Taken by sigtimedwait() on the main thread; every other thread is started after this and has them blocked.
@@ -165,6 +176,8 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   viewOptions.files.folder = config.viewsFolder();
   viewOptions.workers = config.viewWorkers;
   viewOptions.keysComplete = true;
+  viewOptions.clock = &session.clock();
+  viewOptions.openMax = openViewsMax();
   viewOptions.background = true;  // a late view delays its readers; a late append delays who asks for a credential
   views::ViewRunner runner(session.log(), session.keyRing(), viewOptions);
   runner.follow();

@@ -16,6 +16,8 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kRoundRecords = 20'000;
 constexpr std::size_t kRoundBytes = 16 * 1024 * 1024;
+constexpr std::size_t kTaskBytes = 16 * 1024;  // what a transaction costs, in bytes of records that cost as much
+constexpr std::chrono::milliseconds kLookWhetherLate{100};
 constexpr std::uint64_t kSaveEvery = 200'000;  // records read again at most after a crash, while following
 }  // namespace
 
@@ -34,17 +36,20 @@ ViewRunner::ViewRunner(log::EventLog& log, keys::KeyRing& ring, ViewRunnerOption
   count = std::clamp<std::size_t>(count, 1, 64);
   ViewWorker::Options each;
   each.files = options_.files;
-  each.openMax = std::max<std::size_t>(1, options_.openMax / count);
+  files_.emplace(std::max<std::size_t>(1, options_.openMax), count);
   each.memoryMax = options_.rebuildBytes / count;
   each.keysComplete = options_.keysComplete;
   each.background = options_.background;
+  each.clock = options_.clock;
+  each.pace = options_.pace;
+  each.pace->bytesEnough = std::max<std::size_t>(1, options_.queueBytes / 2 / count);
   const auto done = [this](std::size_t bytes, std::size_t records) {
     const std::lock_guard guard(mutex_);
     queuedBytes_ -= bytes;
     done_.applied += records;
     changed_.notify_all();
   };
-  for (std::size_t index = 0; index < count; ++index) workers_.push_back(std::make_unique<ViewWorker>(each, ring_, board_, done));
+  for (std::size_t index = 0; index < count; ++index) workers_.push_back(std::make_unique<ViewWorker>(each, ring_, board_, *files_, done));
   assigned_.resize(count);
 }
 
@@ -173,11 +178,16 @@ void ViewRunner::hand(Lane& lane, std::vector<log::ValidRecord>& records) {
 void ViewRunner::push(ViewTask task) {
   {
     std::unique_lock guard(mutex_);
-    changed_.wait(guard, [&] { return queuedBytes_ < options_.queueBytes; });
+    const auto room = [&] { return queuedBytes_ < options_.queueBytes; };
+    while (!changed_.wait_for(guard, kLookWhetherLate, room)) {
+      guard.unlock();
+      for (const auto& worker : workers_) worker->hurryIfLate();
+      guard.lock();
+    }
     queuedBytes_ += task.bytes;
   }
   const std::size_t worker = workerOf_.try_emplace(task.workspace, task.workspace.value % workers_.size()).first->second;
-  assigned_[worker] += task.bytes;
+  assigned_[worker] += task.bytes + kTaskBytes;
   workers_[worker]->push(std::move(task));
 }
 
@@ -188,7 +198,7 @@ void ViewRunner::assign(const std::vector<WorkspaceNumber>& order,
   std::vector<std::pair<std::size_t, WorkspaceNumber>> fresh;
   std::vector<std::size_t> load = assigned_;
   for (const WorkspaceNumber workspace : order) {
-    const std::size_t bytes = tasks.at(workspace).bytes;
+    const std::size_t bytes = tasks.at(workspace).bytes + kTaskBytes;
     const auto known = workerOf_.find(workspace);
     if (known == workerOf_.end()) {
       fresh.emplace_back(bytes, workspace);
@@ -419,6 +429,7 @@ std::optional<Fault> ViewRunner::fault() const {
 
 // True: there is more to do at once.
 bool ViewRunner::followRound(std::set<WorkspaceNumber>& attempted) {
+  for (const auto& worker : workers_) worker->hurryIfLate();
   startLanes();
   bool more = pump(*main_);
   if (!main_->rebuildAll) {
@@ -539,10 +550,21 @@ std::uint64_t ViewRunner::lag() const {
   return entries;
 }
 
+// Which worker has it is known to the thread that reads alone; the others remember it for a second.
+void ViewRunner::want(WorkspaceNumber workspace) {
+  if (options_.clock == nullptr) return;
+  for (const auto& worker : workers_) worker->want(workspace);
+}
+
 bool ViewRunner::waitFor(WorkspaceNumber workspace, Sequence seq, std::int64_t milliseconds) {
   status(workspace);
   const auto ready = [&](const ViewState& state) { return state.fault.has_value() || state.size > seq.value; };
-  if (!board_.wait(workspace, milliseconds, ready)) return false;
+  const std::int64_t wanted = std::max<std::int64_t>(1, options_.pace.wantedNanoseconds / 2 / 1'000'000);
+  for (std::int64_t left = milliseconds;; left -= wanted) {
+    want(workspace);
+    if (board_.wait(workspace, std::min(left, wanted), ready)) break;
+    if (left <= wanted) return false;
+  }
   const auto state = board_.get(workspace);
   return state && state->size > seq.value;
 }

@@ -22,13 +22,17 @@ struct ViewRunnerOptions {
   ViewFileOptions files;  // the folder `<data>/views`
   PartitionId partition;
   std::size_t workers = 0;                       // 0: one a core
-  std::size_t openMax = 1'024;                   // view files open at once
+  std::size_t openMax = 1'024;                   // view files open at once, by all workers together
   std::size_t queueBytes = 64 * 1024 * 1024;     // records read but not yet applied
   std::size_t rebuildBytes = 256 * 1024 * 1024;  // caches of views being rebuilt
   // The ring is fed by somebody else with every key of the log, up to its end (the ledger's own ring is). Otherwise the runner starts at
   // the log's beginning to find them; views still go on from where they stand.
   bool keysComplete = false;
-  bool background = false;  // reading and folding wait for threads that have work (kBackgroundNice)
+  bool background =
+      false;  // reading and folding wait for threads that have work (kBackgroundNice); with a clock, folding for idle processors
+  // With a clock, which outlives the runner, what is read for a view waits for more of it as `pace` says. Without, nothing waits.
+  const Clock* clock = nullptr;
+  ViewPace pace;
   std::int64_t stopMilliseconds = 5'000;
   std::int64_t gatherMilliseconds = 10;    // follow(): between hearing of records and reading them
   std::int64_t retryMilliseconds = 5'000;  // follow(): between tries with views that a full disk stopped
@@ -79,8 +83,12 @@ class ViewRunner {
   std::vector<std::pair<WorkspaceNumber, ViewStatus>> troubled();
   // Entries read from the log that its views do not hold yet, all together.
   std::uint64_t lag() const;
-  // Until the view holds `seq`. False after `milliseconds`, or at once if the view has a fault.
+  // Somebody looks at this view: what was read for it waits no more, and so for the next second (ViewPace::wantedNanoseconds).
+  void want(WorkspaceNumber workspace);
+  // Wants it, until the view holds `seq`. False after `milliseconds`, or at once if the view has a fault.
   bool waitFor(WorkspaceNumber workspace, Sequence seq, std::int64_t milliseconds);
+  // Files opened so far: many more than there are workspaces means that openMax is too small for them.
+  std::uint64_t filesOpened() const { return files_->everOpened(); }
   // Every workspace this runner knows of, in the log or on disk, ascending.
   std::vector<WorkspaceNumber> workspaces();
 
@@ -112,9 +120,10 @@ class ViewRunner {
   keys::KeyRing& ring_;
   const ViewRunnerOptions options_;
   ViewBoard board_;
+  std::optional<OpenFiles> files_;
   std::vector<std::unique_ptr<ViewWorker>> workers_;
   std::unordered_map<WorkspaceNumber, std::size_t, WorkspaceNumberHash> workerOf_;  // for good: records of a workspace stay in order
-  std::vector<std::size_t> assigned_;                                               // bytes that went to each worker
+  std::vector<std::size_t> assigned_;  // bytes that went to each worker, and kTaskBytes for each task
   std::unique_ptr<Lane> main_;
   std::unique_ptr<Lane> repair_;
   bool checkLengths_ = false;          // at the log's end: is any view longer than its chain?

@@ -65,7 +65,10 @@ struct StreamHub::State : std::enable_shared_from_this<StreamHub::State> {
       for (const auto& [workspace, list] : waiters) wanted.push_back(workspace);
     }
     std::vector<std::pair<WorkspaceNumber, std::uint64_t>> sizes;
-    for (const WorkspaceNumber workspace : wanted) sizes.emplace_back(workspace, views.status(workspace).size);
+    for (const WorkspaceNumber workspace : wanted) {
+      views.want(workspace);
+      sizes.emplace_back(workspace, views.status(workspace).size);
+    }
     const std::lock_guard lock(mutex);
     quiet = std::min(quiet + 1, kQuietLooks);
     for (const auto& [workspace, size] : sizes) release(workspace, size);
@@ -128,6 +131,7 @@ asio::awaitable<bool> StreamHub::waitFor(WorkspaceNumber workspace, std::uint64_
     state->leave(workspace, waiter);
     co_return true;
   }
+  state->views.want(workspace);
   {
     const std::lock_guard lock(state->mutex);
     state->arm();

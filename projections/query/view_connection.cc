@@ -32,7 +32,7 @@ ViewConnection::ViewConnection(const std::filesystem::path& folder, WorkspaceNum
     : identity_(identityOf(views::viewPath(folder, workspace)).value_or(FileIdentity{})),
       workspace_(workspace),
       database_(openView(views::viewPath(folder, workspace))) {
-  database_.execute("PRAGMA query_only = ON; PRAGMA cache_size = -8192");
+  database_.execute("PRAGMA query_only = ON; PRAGMA cache_size = -2048");
 }
 
 void ViewConnection::begin() {

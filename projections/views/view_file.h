@@ -17,10 +17,10 @@ namespace counterfoil::views {
 
 // How far a view has come.
 struct ViewPosition {
-  std::uint64_t size = 0;   // entries applied
-  LeafHash leaf;            // of the last one
-  Timestamp recordedAt;     // of the last one that could be read
-  Position log;             // of the last one's record
+  std::uint64_t size = 0;  // entries applied
+  LeafHash leaf;           // of the last one
+  Timestamp recordedAt;    // of the last one that could be read
+  Position log;            // of the last one's record
 };
 
 struct ViewFileOptions {
@@ -57,6 +57,8 @@ class ViewFile {
   void applyWithheld(Sequence seq, const LeafHash& previous, const LeafHash& leaf, Position log);
   // Rows and position, in one transaction.
   void commit();
+  // Between transactions of a live view that is not expected to get another one soon: gives the memory of its pages back.
+  void cool();
   // Of a rebuild: the secondary indexes and the text index in order, then fsync, and the file takes the place of the old one. Closes it.
   void finish();
   // An entry applied before: is this its leaf? Throws viewDamaged if its own row is broken.

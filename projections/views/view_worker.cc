@@ -9,8 +9,14 @@ namespace counterfoil::views {
 namespace {
 
 constexpr std::uint64_t kRebuildBatch = 20'000;
-constexpr std::size_t kLiveBatch = 20'000;     // records
 constexpr std::uint64_t kMemoryEvery = 4'096;  // records between two looks at the memory in use
+
+// Live views whose pages stay in memory between two transactions. The others read them again, mostly from the system's cache.
+constexpr std::size_t kWarmViews = 32;
+// While this much is waited for the oldest task beyond the pace, or for one task to be done, the thread takes turns with others.
+constexpr std::int64_t kLateNanoseconds = 2'000'000'000;
+// Between two looks at what is due: clocks are inputs, and what is due when follows from how much waits.
+constexpr std::chrono::milliseconds kLookAgain{10};
 
 struct GapFault {};  // a record came that does not follow what the view has
 
@@ -84,8 +90,29 @@ bool ViewBoard::wait(WorkspaceNumber workspace, std::int64_t milliseconds, const
   });
 }
 
-ViewWorker::ViewWorker(Options options, keys::KeyRing& ring, ViewBoard& board, std::function<void(std::size_t, std::size_t)> done)
-    : options_(std::move(options)), ring_(ring), board_(board), done_(std::move(done)), thread_([this] { work(); }) {}
+class ViewWorker::Draining {
+ public:
+  explicit Draining(ViewWorker& worker) : worker_(worker) {
+    ++worker_.draining_;
+    worker_.changed_.notify_all();
+  }
+  ~Draining() { --worker_.draining_; }
+  Draining(const Draining&) = delete;
+  Draining& operator=(const Draining&) = delete;
+
+ private:
+  ViewWorker& worker_;
+};
+
+ViewWorker::ViewWorker(Options options, keys::KeyRing& ring, ViewBoard& board, OpenFiles& files,
+                       std::function<void(std::size_t, std::size_t)> done)
+    : options_(std::move(options)),
+      ring_(ring),
+      board_(board),
+      files_(files),
+      done_(std::move(done)),
+      queue_(options_.clock == nullptr ? std::nullopt : options_.pace),
+      thread_([this] { work(); }) {}
 
 ViewWorker::~ViewWorker() {
   {
@@ -96,67 +123,100 @@ ViewWorker::~ViewWorker() {
   thread_.join();
 }
 
+std::int64_t ViewWorker::now() const {
+  return options_.clock == nullptr ? 0 : options_.clock->monotonicNanoseconds();
+}
+
 void ViewWorker::push(ViewTask task) {
   const std::lock_guard guard(mutex_);
-  const auto last = lastOf_.find(task.workspace);
-  // The further behind, the fewer transactions: what comes for a view before its turn has come goes into one.
-  if (last != lastOf_.end() && task.kind == TaskKind::apply && last->second->kind == TaskKind::apply &&
-      last->second->records.size() + task.records.size() <= kLiveBatch) {
-    ViewTask& waiting = *last->second;
-    waiting.bytes += task.bytes;
-    waiting.records.insert(waiting.records.end(), std::make_move_iterator(task.records.begin()),
-                           std::make_move_iterator(task.records.end()));
-    return;
-  }
-  const WorkspaceNumber workspace = task.workspace;
-  queue_.push_back(std::move(task));
-  lastOf_[workspace] = std::prev(queue_.end());
-  changed_.notify_all();
+  const std::int64_t time = now();
+  const bool first = queue_.empty();
+  queue_.push(std::move(task), time);
+  hurry();
+  if (first || queue_.untilDue(time) == 0) changed_.notify_all();  // else it looks again by itself, soon enough
+}
+
+void ViewWorker::want(WorkspaceNumber workspace) {
+  const std::lock_guard guard(mutex_);
+  if (queue_.want(workspace, now())) changed_.notify_all();
+  hurry();
+}
+
+// Somebody waits for a view, or they all are late.
+bool ViewWorker::urgent() const {
+  if (queue_.wanted() || draining_ != 0 || closing_) return true;
+  const std::int64_t time = now();
+  if (busy_ && (busyWanted_ || time - busySince_ > kLateNanoseconds)) return true;
+  return queue_.age(time) > options_.pace->waitMaxNanoseconds + kLateNanoseconds;
+}
+
+// Whoever brings work or waits for it sees to it that the thread gets its turn: on a machine that is busy it could not do so itself. The
+// lock is held.
+void ViewWorker::hurry() {
+  if (givesWay_ != 0 && urgent() && takeTurns(givesWay_)) givesWay_ = 0;
 }
 
 void ViewWorker::drain() {
   std::unique_lock guard(mutex_);
+  const Draining draining(*this);
+  hurry();
   changed_.wait(guard, [&] { return queue_.empty() && !busy_; });
 }
 
 bool ViewWorker::drainWithin(std::chrono::milliseconds limit) {
   std::unique_lock guard(mutex_);
+  const Draining draining(*this);
+  hurry();
   return changed_.wait_for(guard, limit, [&] { return queue_.empty() && !busy_; });
 }
 
 void ViewWorker::abandon() {
-  std::list<ViewTask> forgotten;
+  std::vector<ViewTask> forgotten;
   {
     const std::lock_guard guard(mutex_);
-    forgotten.swap(queue_);
-    lastOf_.clear();
+    forgotten = queue_.clear();
     changed_.notify_all();
   }
   for (const ViewTask& task : forgotten) done_(task.bytes, task.records.size());
 }
 
-void ViewWorker::closeAll() {
+void ViewWorker::hurryIfLate() {
   const std::lock_guard guard(mutex_);
-  byWorkspace_.clear();
-  open_.clear();
+  hurry();
 }
 
 void ViewWorker::work() {
   nameCurrentThread("view-worker");
   if (options_.background) runInBackground();
+  const bool mayGiveWay = options_.background && options_.clock != nullptr && options_.pace && mayGiveWayForAWhile();
+  const pid_t self = currentThread();
   std::unique_lock guard(mutex_);
   while (true) {
-    changed_.wait(guard, [&] { return !queue_.empty() || closing_; });
-    if (queue_.empty()) return;
-    ViewTask task = std::move(queue_.front());
-    if (const auto last = lastOf_.find(task.workspace); last->second == queue_.begin()) lastOf_.erase(last);
-    queue_.pop_front();
+    const std::int64_t time = now();
+    hurry();
+    busyWanted_ = queue_.wanted();
+    std::optional<ViewTask> task = queue_.take(time, draining_ != 0 || closing_);
+    if (!task) {
+      if (closing_) break;
+      if (mayGiveWay && givesWay_ == 0 && giveWay(self)) givesWay_ = self;
+      if (queue_.untilDue(time)) {
+        changed_.wait_for(guard, kLookAgain);
+      } else {
+        changed_.wait(guard);
+      }
+      continue;
+    }
     busy_ = true;
+    busySince_ = time;
+    if (mayGiveWay && givesWay_ == 0 && !urgent() && giveWay(self)) givesWay_ = self;
     guard.unlock();
-    process(task);
-    done_(task.bytes, task.records.size());
+    process(*task);
+    closeCrowd();
+    done_(task->bytes, task->records.size());
+    task.reset();
     guard.lock();
     busy_ = false;
+    busyWanted_ = false;
     changed_.notify_all();
   }
 }
@@ -256,11 +316,12 @@ ViewFile& ViewWorker::viewOf(WorkspaceNumber workspace, bool rebuild) {
   if (known != byWorkspace_.end()) {
     if (known->second->file->rebuilding() == rebuild) {
       open_.splice(open_.begin(), open_, known->second);
+      coolOne();
       return *open_.front().file;
     }
     close(workspace);
   }
-  while (open_.size() >= options_.openMax) closeOldest();
+  while (!open_.empty() && files_.crowded(open_.size())) closeOldest();
   std::unique_ptr<ViewFile> file;
   if (rebuild) {
     const bool again = !rebuilding_.insert(workspace).second;
@@ -268,8 +329,10 @@ ViewFile& ViewWorker::viewOf(WorkspaceNumber workspace, bool rebuild) {
   } else {
     file = ViewFile::open(options_.files, workspace);
   }
+  files_.opened();
   open_.push_front({workspace, std::move(file)});
   byWorkspace_[workspace] = open_.begin();
+  coolOne();
   return *open_.front().file;
 }
 
@@ -278,6 +341,21 @@ void ViewWorker::close(WorkspaceNumber workspace) {
   if (known == byWorkspace_.end()) return;
   open_.erase(known->second);
   byWorkspace_.erase(known);
+  files_.closed();
+}
+
+// The warm views are the foremost ones: when one comes to the front, at most one leaves them.
+void ViewWorker::coolOne() {
+  open_.front().warm = true;
+  if (open_.size() <= kWarmViews) return;
+  OpenView& next = *std::next(open_.begin(), kWarmViews);
+  if (next.warm) next.file->cool();
+  next.warm = false;
+}
+
+// Others need the places that this worker has beyond its share.
+void ViewWorker::closeCrowd() {
+  while (open_.size() > 1 && files_.beyond(open_.size())) closeOldest();
 }
 
 void ViewWorker::closeOldest() {

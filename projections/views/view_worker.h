@@ -1,6 +1,10 @@
 // One thread that applies records to the views it is given: every workspace always goes to the same worker, so its records stay in order.
 #pragma once
 
+#include <sys/types.h>
+
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -15,11 +19,13 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ledger/core/clock.h"
 #include "ledger/core/outcome.h"
 #include "ledger/keys/key_ring.h"
 #include "ledger/keys/record_cipher.h"
 #include "ledger/log/event_log.h"
 #include "projections/views/view_file.h"
+#include "projections/views/view_queue.h"
 
 namespace counterfoil::views {
 
@@ -53,50 +59,68 @@ class ViewBoard {
   std::unordered_map<WorkspaceNumber, ViewState, WorkspaceNumberHash> states_;
 };
 
-enum class TaskKind : std::uint8_t {
-  apply,    // records for the live view
-  rebuild,  // records for the view being rebuilt
-  finish,   // the rebuilt view takes its place
-};
+// Of all workers of a runner together. Each may have an equal share at any time, and more than that while the others have less.
+class OpenFiles {
+ public:
+  OpenFiles(std::size_t filesMax, std::size_t workers) : max_(filesMax), share_(std::max<std::size_t>(1, filesMax / workers)) {}
+  // Whether a worker that has `own` files open should close one before it opens another.
+  bool crowded(std::size_t own) const { return own >= share_ && open_ >= max_; }
+  // Whether it should close one that it has open: another needed a place of its share.
+  bool beyond(std::size_t own) const { return own > share_ && open_ > max_; }
+  void opened() { ++open_, ++everOpened_; }
+  void closed() { --open_; }
+  std::size_t open() const { return open_; }
+  std::uint64_t everOpened() const { return everOpened_; }
 
-struct ViewTask {
-  TaskKind kind = TaskKind::apply;
-  WorkspaceNumber workspace;
-  std::vector<log::ValidRecord> records;
-  std::size_t bytes = 0;
+ private:
+  const std::size_t max_;
+  const std::size_t share_;
+  std::atomic<std::size_t> open_{0};
+  std::atomic<std::uint64_t> everOpened_{0};
 };
 
 class ViewWorker {
  public:
   struct Options {
     ViewFileOptions files;
-    std::size_t openMax = 0;    // views
-    std::size_t memoryMax = 0;  // bytes of caches of rebuilt views
-    bool keysComplete = false;  // the ring needs no keys of records the view has passed
-    bool background = false;    // as ViewRunnerOptions has it
+    std::size_t memoryMax = 0;     // bytes of caches of rebuilt views
+    bool keysComplete = false;     // the ring needs no keys of records the view has passed
+    bool background = false;       // as ViewRunnerOptions has it
+    const Clock* clock = nullptr;  // for `pace`; outlives the worker
+    std::optional<ViewPace> pace;
   };
   // `done` is called after each task with the bytes and records it held.
-  ViewWorker(Options options, keys::KeyRing& ring, ViewBoard& board, std::function<void(std::size_t, std::size_t)> done);
+  ViewWorker(Options options, keys::KeyRing& ring, ViewBoard& board, OpenFiles& files, std::function<void(std::size_t, std::size_t)> done);
   // Carries out what was pushed, then commits and ends.
   ~ViewWorker();
   void push(ViewTask task);
+  // Somebody looks at this view, should it be one of this worker's: what came for it is done next, what will come at once.
+  void want(WorkspaceNumber workspace);
   // Blocks until everything pushed so far is done, and every live view is committed.
   void drain();
   // The same, at most so long. False: there is more.
   bool drainWithin(std::chrono::milliseconds limit);
   // Forgets what was pushed and not begun. Every view stays whole, at its own place.
   void abandon();
-  // Closes every file. After drain().
-  void closeAll();
+  // Now and then while nothing is pushed: a thread that gives way to others could not see for itself that it is late.
+  void hurryIfLate();
 
  private:
   struct OpenView {
     WorkspaceNumber workspace;
     std::unique_ptr<ViewFile> file;
+    bool warm = true;
   };
   using OpenList = std::list<OpenView>;
+  // Asks for everything that waits while it lives. The lock is held when it comes and when it goes.
+  class Draining;
 
   void work();
+  std::int64_t now() const;
+  bool urgent() const;
+  void hurry();
+  void coolOne();
+  void closeCrowd();
   void process(ViewTask& task);
   void processTask(ViewTask& task);
   void applyRecord(ViewFile& file, keys::WorkspaceKeys& keys, const log::ValidRecord& record);
@@ -111,6 +135,7 @@ class ViewWorker {
   const Options options_;
   keys::KeyRing& ring_;
   ViewBoard& board_;
+  OpenFiles& files_;
   const std::function<void(std::size_t, std::size_t)> done_;
   OpenList open_;  // latest used first
   std::unordered_map<WorkspaceNumber, OpenList::iterator, WorkspaceNumberHash> byWorkspace_;
@@ -121,10 +146,13 @@ class ViewWorker {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::list<ViewTask> queue_;
-  std::unordered_map<WorkspaceNumber, std::list<ViewTask>::iterator, WorkspaceNumberHash> lastOf_;  // of each workspace in the queue
+  ViewQueue queue_;
+  std::size_t draining_ = 0;  // who waits until nothing waits
   bool busy_ = false;
+  bool busyWanted_ = false;     // somebody wanted the task that is being done
+  std::int64_t busySince_ = 0;  // when it was begun
   bool closing_ = false;
+  pid_t givesWay_ = 0;  // the thread, while it runs only when nothing else does
   std::thread thread_;
 };
 

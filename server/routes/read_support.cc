@@ -110,6 +110,8 @@ query::PrincipalResolver resolverOf(Service& service, WorkspaceNumber workspace)
 
 asio::awaitable<void> waitForView(Service& service, WorkspaceNumber workspace, std::optional<std::uint64_t> wait) {
   bool reached = true;
+  // Who does not wait gets the view as it stands, and asking again finds it up to date.
+  service.views.want(workspace);
   if (wait) reached = co_await service.streams.waitFor(workspace, *wait + 1, kWaitMilliseconds);
   const auto fault = service.views.status(workspace).fault;
   if (fault && fault->code() != ErrorCode::diskFull && fault->code() != ErrorCode::notReady) throw Fault(*fault);

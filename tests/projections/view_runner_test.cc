@@ -2,6 +2,7 @@
 #include "projections/views/view_file.h"
 #include "tests/projections/view_fixture.h"
 #include "tests/support/fault_vfs.h"
+#include "tests/support/manual_clock.h"
 
 namespace counterfoil::views {
 namespace {
@@ -129,7 +130,8 @@ TEST_F(ViewRunning, ACrashBetweenTwoWritesPartsNothing) {
     }
     disk.lose();
     disk.restart(1 + round % 7);
-    if (fs::exists(path()) && fs::file_size(path()) != 0 && Database::open(path()).ask("SELECT 1 FROM sqlite_schema WHERE name = 'position'")) {
+    if (fs::exists(path()) && fs::file_size(path()) != 0 &&
+        Database::open(path()).ask("SELECT 1 FROM sqlite_schema WHERE name = 'position'")) {
       EXPECT_EQ(problems(), std::vector<std::string>{}) << "round " << round;
       if (lost && position().size != 0) ++partly;
     }
@@ -441,6 +443,116 @@ TEST_F(ViewRunning, FollowingKeepsUpAndARebuildRunsBeside) {
   expectAllFresh();
 }
 
+// While the clock stands still nothing becomes due by itself.
+TEST_F(ViewRunning, WhoLooksAtAViewGetsItAtOnceTheOthersWait) {
+  test::ManualClock clock;
+  ViewRunnerOptions given = options();
+  given.clock = &clock;
+  const auto made = runner(given);
+  made->catchUp();  // at its first end of the log nothing waits
+  made->follow();
+  samples(10);
+  EXPECT_TRUE(made->waitFor(kOne, Sequence{9}, 20'000));
+  EXPECT_EQ(made->status(kTwo).size, 0u);
+  EXPECT_EQ(made->status(kTwo).lag, 10u);
+  // Who looked is thought to look on: what comes now waits for nothing.
+  samples(1);
+  EXPECT_TRUE(made->waitFor(kOne, Sequence{10}, 20'000));
+  EXPECT_EQ(made->status(kThree).size, 0u);
+  made->want(kTwo);
+  EXPECT_TRUE(made->waitFor(kTwo, Sequence{10}, 20'000));
+  EXPECT_EQ(made->status(kThree).lag, 11u);
+  made->stop();  // what is still to be done is done
+  EXPECT_EQ(made->lag(), 0u);
+  EXPECT_FALSE(made->fault().has_value());
+  expectAllFresh();
+}
+
+TEST_F(ViewRunning, WhatNobodyLooksAtIsDoneWhenItsTimeHasCome) {
+  test::ManualClock clock;
+  ViewRunnerOptions given = options();
+  given.clock = &clock;
+  const auto made = runner(given);
+  made->catchUp();  // at its first end of the log nothing waits
+  made->follow();
+  samples(10);
+  EXPECT_TRUE(made->waitFor(kOne, Sequence{9}, 20'000));  // so the others were read too
+  clock.advance(given.pace.waitMaxNanoseconds);
+  while (made->lag() != 0) std::this_thread::yield();  // the test's own time limit ends it
+  made->stop();
+  expectAllFresh();
+}
+
+TEST_F(ViewRunning, TheBusiestWorkersFilesAreNotClosedWhileOthersHaveRoom) {
+  constexpr std::uint64_t kWorkspaces = 12;
+  ViewRunnerOptions given = options();
+  given.openMax = kWorkspaces;
+  const auto made = runner(given);
+  for (int round = 0; round < 3; ++round) {
+    // As much in one workspace as in all others: it takes one worker, they take the other.
+    ledger.addSamples({0}, 900);
+    for (std::uint64_t workspace = 1; workspace < kWorkspaces; ++workspace) ledger.addSamples({workspace}, 1);
+    ledger.append();
+    made->catchUp();
+  }
+  EXPECT_EQ(made->filesOpened(), kWorkspaces);
+  expectAllFresh();
+}
+
+TEST(OpenViewFiles, AnEqualShareIsAlwaysThereAndMoreWhileOthersNeedLess) {
+  OpenFiles files(10, 2);
+  for (int file = 0; file < 9; ++file) files.opened();  // of one worker
+  EXPECT_FALSE(files.crowded(9));
+  files.opened();
+  EXPECT_TRUE(files.crowded(10));
+  EXPECT_FALSE(files.beyond(10));
+  EXPECT_FALSE(files.crowded(0));  // the other one
+  files.opened();
+  EXPECT_TRUE(files.beyond(10));
+  EXPECT_FALSE(files.beyond(1));
+  files.closed();
+  EXPECT_FALSE(files.beyond(9));
+}
+
+TEST_F(ViewRunning, TheWriteAheadLogStaysSmall) {
+  constexpr std::uintmax_t kLimit = 4'194'304;
+  constexpr std::uintmax_t kOneTransaction = 1'048'576;
+  const auto made = runner();
+  std::uintmax_t greatest = 0;
+  for (int round = 0; round < 120; ++round) {
+    ledger.addTraffic(kOne, 20);
+    ledger.append();
+    made->catchUp();
+    greatest = std::max(greatest, fs::file_size(path().concat("-wal")));
+  }
+  EXPECT_GT(greatest, kLimit / 2);  // enough was written to tell
+  EXPECT_LE(greatest, kLimit + kOneTransaction);
+}
+
+TEST_F(ViewRunning, ACooledViewKeepsItsContentAndGivesItsPagesBack) {
+  ledger.addTraffic(kOne, 300);
+  makeViewFolder(folder());
+  const auto file = ViewFile::open(options().files, kOne);
+  Arena arena;
+  const auto apply = [&](std::size_t from, std::size_t to) {
+    for (std::size_t index = from; index < to; ++index) {
+      const auto& bytes = ledger.entries(kOne)[index];
+      EntryView view;
+      arena.reset();
+      ASSERT_EQ(readEntry(bytes, Strictness::strict, arena, view), nullptr);
+      file->apply(view, leafHash(bytes), bytes, Position{index});
+    }
+    file->commit();
+  };
+  apply(0, 200);
+  const std::int64_t before = databaseMemory();
+  file->cool();
+  EXPECT_LT(databaseMemory(), before - 200'000);
+  apply(200, 300);
+  EXPECT_EQ(position().size, 300u);
+  EXPECT_TRUE(problems().empty());
+}
+
 TEST_F(ViewRunning, TwoLedgersThatRecordedTheSameCompareEqual) {
   const auto tell = [](test::LedgerFixture& to, std::int64_t late, const char* run) {
     for (std::uint8_t number = 1; number < 40; ++number) {
@@ -458,7 +570,8 @@ TEST_F(ViewRunning, TwoLedgersThatRecordedTheSameCompareEqual) {
     given.files.folder = scratch.path() / name;
     const auto ring = of.newRing();
     ViewRunner(of.log(), *ring, given).catchUp();
-    return std::pair(toHex(comparableDigest(viewPath(given.files.folder, kOne))), toHex(checkView(viewPath(given.files.folder, kOne)).stored.digest()));
+    return std::pair(toHex(comparableDigest(viewPath(given.files.folder, kOne))),
+                     toHex(checkView(viewPath(given.files.folder, kOne)).stored.digest()));
   };
   test::LedgerFixture second(5), third(6);
   tell(ledger, 0, "run-1");
