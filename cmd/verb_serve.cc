@@ -47,6 +47,7 @@ constexpr std::size_t kOpenReadersMax = 128;
 // Of views for writing: each about half a megabyte and three descriptors.
 constexpr std::size_t kOpenViewsMax = 2'048;
 constexpr std::size_t kDescriptorsOfAView = 3;
+constexpr std::size_t kDescriptorsOfAReader = 12;  // up to four connections stay open
 constexpr std::chrono::seconds kLongestPause{1};
 
 // As many descriptors as the hard limit gives: each connection is one, each open view three.
@@ -57,11 +58,12 @@ void raiseDescriptorLimit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Views take at most a quarter of the descriptors: the rest is for connections and readers.
-std::size_t openViewsMax() {
+// As many as there are places for in `part` of the descriptors, with `each` descriptors a place, but `most` at most: the rest of them is
+// for connections.
+std::size_t placesFor(std::size_t part, std::size_t each, std::size_t most) {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kOpenViewsMax;
-  return std::clamp<std::size_t>(static_cast<std::size_t>(limit.rlim_cur) / 4 / kDescriptorsOfAView, 1, kOpenViewsMax);
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return most;
+  return std::clamp<std::size_t>(static_cast<std::size_t>(limit.rlim_cur) / part / each, 1, most);
 }
 
 // Taken by sigtimedwait() on the main thread; every other thread is started after this and has them blocked.
@@ -177,7 +179,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   viewOptions.workers = config.viewWorkers;
   viewOptions.keysComplete = true;
   viewOptions.clock = &session.clock();
-  viewOptions.openMax = openViewsMax();
+  viewOptions.openMax = placesFor(4, kDescriptorsOfAView, kOpenViewsMax);
   viewOptions.background = true;  // a late view delays its readers; a late append delays who asks for a credential
   views::ViewRunner runner(session.log(), session.keyRing(), viewOptions);
   runner.follow();
@@ -187,7 +189,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   authentication.audience = config.origin;
   authentication.recordedName = [&session](const std::string& subject) { return server::recordedSubject(session.keyRing(), subject); };
   server::Authenticator authenticator(tokenKeys, session.clock(), authentication);
-  server::ViewReaders readers(config.viewsFolder(), kOpenReadersMax);
+  server::ViewReaders readers(config.viewsFolder(), placesFor(8, kDescriptorsOfAReader, kOpenReadersMax));
   server::AccessRecorder access(session.ledger(), session.clock());
   server::AuditRecorder audit(session.ledger(), session.clock());
   server::RateLimitOptions rates;
