@@ -455,15 +455,15 @@ TEST_F(ViewRunning, WhoLooksAtAViewGetsItAtOnceTheOthersWait) {
   made->catchUp();  // at its first end of the log nothing waits
   made->follow();
   samples(10);
-  EXPECT_TRUE(made->waitFor(kOne, Sequence{9}, 20'000));
+  EXPECT_TRUE(made->waitFor(kOne, Sequence{9}, 10'000));
   EXPECT_EQ(made->status(kTwo).size, 0u);
   EXPECT_EQ(made->status(kTwo).lag, 10u);
   // Who looked is thought to look on: what comes now waits for nothing.
   samples(1);
-  EXPECT_TRUE(made->waitFor(kOne, Sequence{10}, 20'000));
+  EXPECT_TRUE(made->waitFor(kOne, Sequence{10}, 10'000));
   EXPECT_EQ(made->status(kThree).size, 0u);
   made->want(kTwo);
-  EXPECT_TRUE(made->waitFor(kTwo, Sequence{10}, 20'000));
+  EXPECT_TRUE(made->waitFor(kTwo, Sequence{10}, 10'000));
   EXPECT_EQ(made->status(kThree).lag, 11u);
   made->stop();  // what is still to be done is done
   EXPECT_EQ(made->lag(), 0u);
