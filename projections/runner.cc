@@ -211,6 +211,17 @@ void ViewRunner::assign(const std::vector<WorkspaceNumber>& order,
     const auto least = static_cast<std::size_t>(std::min_element(load.begin(), load.end()) - load.begin());
     workerOf_.emplace(workspace, least);
     load[least] += bytes;
+    if (options_.clock != nullptr) meet(workspace);
+  }
+}
+
+// What waits for a view counts as lag from its first record on, also before anybody has opened it.
+void ViewRunner::meet(WorkspaceNumber workspace) {
+  if (board_.get(workspace)) return;
+  try {
+    board_.introduce(workspace, peek(workspace).value_or(ViewPosition{}));
+  } catch (const Fault&) {
+    // For the worker to find out, who opens it for writing.
   }
 }
 

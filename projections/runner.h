@@ -102,6 +102,7 @@ class ViewRunner {
   void hand(Lane& lane, std::vector<log::ValidRecord>& records);
   void push(ViewTask task);
   void assign(const std::vector<WorkspaceNumber>& order, const std::unordered_map<WorkspaceNumber, ViewTask, WorkspaceNumberHash>& tasks);
+  void meet(WorkspaceNumber workspace);
   bool beginRepair(std::set<WorkspaceNumber>& attempted);
   bool stepRepair();
   void finish(WorkspaceNumber workspace);

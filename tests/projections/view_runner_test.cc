@@ -480,6 +480,7 @@ TEST_F(ViewRunning, WhatNobodyLooksAtIsDoneWhenItsTimeHasCome) {
   made->follow();
   samples(10);
   EXPECT_TRUE(made->waitFor(kOne, Sequence{9}, 20'000));  // so the others were read too
+  EXPECT_EQ(made->lag(), 20u);
   clock.advance(given.pace.waitMaxNanoseconds);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (made->lag() != 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
