@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/stream.hpp>
@@ -15,9 +16,9 @@
 #include <optional>
 
 #include "ledger/core/encoding.h"
+#include "server/http/connection_streams.h"
 #include "server/http/head.h"
 #include "server/http/reason.h"
-#include "server/http/tls.h"
 
 namespace counterfoil::server {
 namespace {
@@ -27,59 +28,20 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 using Buffer = beast::basic_flat_buffer<crypto::WipingAllocator<char>>;
 using Parser = http::request_parser<http::buffer_body, crypto::WipingAllocator<char>>;
-using PlainStream = asio::ip::tcp::socket;
-using TlsStream = asio::ssl::stream<asio::ip::tcp::socket>;
 
 constexpr std::size_t kReadAhead = 64 * 1024;  // unread input held at most
 constexpr std::size_t kBodyPiece = 16 * 1024;
 constexpr std::size_t kRateUnit = 4 * 1024;
 constexpr std::size_t kDrainMax = 256 * 1024;  // of a body nobody wanted, before the connection is closed instead
+constexpr std::chrono::seconds kRestAfter{1};  // without a read or write begun
 
 [[noreturn]] void gone(const error_code& error) {
   throw boost::system::system_error(error);
 }
 
 // Headers that must come once: two of them are how requests are smuggled, or how two parts of a system disagree about who asks.
-bool single(std::string_view lowerName) {
-  constexpr std::array<std::string_view, 8> kOnce = {"host",          "content-length",  "transfer-encoding", "content-type",
-                                                     "authorization", "idempotency-key", "last-event-id",     "traceparent"};
-  return std::find(kOnce.begin(), kOnce.end(), lowerName) != kOnce.end();
-}
-
-std::string lowerCase(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
-}
-
-asio::ip::tcp::socket& lowestLayer(PlainStream& stream) {
-  return stream;
-}
-
-asio::ip::tcp::socket& lowestLayer(TlsStream& stream) {
-  return stream.next_layer();
-}
-
-// Overloads instead of `if constexpr`: g++ 12 miscompiles a co_await in a branch that is not taken.
-asio::awaitable<void> greet(PlainStream&, std::string&) {
-  co_return;
-}
-
-asio::awaitable<void> greet(TlsStream& stream, std::string& peerCertificate) {
-  co_await stream.async_handshake(asio::ssl::stream_base::server, asio::use_awaitable);
-  peerCertificate = peerCertificateOf(stream);
-}
-
-asio::awaitable<void> farewell(PlainStream&) {
-  co_return;
-}
-
-asio::awaitable<void> farewell(TlsStream& stream) {
-  error_code ignored;
-  co_await stream.async_shutdown(asio::redirect_error(asio::use_awaitable, ignored));
-}
+constexpr std::array<std::string_view, 8> kOnce = {"host",          "content-length",  "transfer-encoding", "content-type",
+                                                   "authorization", "idempotency-key", "last-event-id",     "traceparent"};
 
 template <class Stream>
 class Connection final : public Exchange, public ConnectionHandle, private Deadlines::Entry {
@@ -207,8 +169,13 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     error_code ignored;
     socket().cancel(ignored);
   }
+  void rest() override { server::rest(stream_); }
   // Until done(): what is read or written now must be over by then.
-  void within(std::chrono::milliseconds limit) { within(std::chrono::steady_clock::now() + limit); }
+  void within(std::chrono::milliseconds limit) {
+    const auto now = std::chrono::steady_clock::now();
+    restAt = now + kRestAfter;
+    within(now + limit);
+  }
   void within(Deadlines::Time time) {
     timedOut_ = false;
     at = time;
@@ -288,14 +255,16 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     if (buffer_.size() == 0) {
       // What passed through here may have held a secret. (Pipelined bytes are wiped with their own request.)
       if (const std::size_t capacity = buffer_.capacity(); capacity > 0) {
-        crypto::wipe(buffer_.prepare(capacity).data(), capacity);
+        crypto::wipe(buffer_.prepare(capacity).data(), std::min(touched_, capacity));
         buffer_.clear();
+        touched_ = 0;
       }
     } else {
       Buffer fresh(kReadAhead);
       asio::buffer_copy(fresh.prepare(buffer_.size()), buffer_.data());
       fresh.commit(buffer_.size());
       buffer_ = std::move(fresh);
+      touched_ = kAll;
     }
     parser_.reset();
     head_ = RequestHead();
@@ -327,7 +296,23 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     done();
     if (error) co_return false;  // closed, idle for too long, or stopping: nobody waits for an answer
     buffer_.commit(got);
+    touched_ = std::max(touched_, got);
     co_return true;
+  }
+
+  // Parses what has arrived already, which is mostly the whole request: Beast's operations take another turn through the loop even if there
+  // is nothing to read. False if more must be read first.
+  bool parseBuffered(error_code& error) {
+    if (buffer_.size() == 0) {
+      touched_ = kAll;
+      return false;
+    }
+    parser_->eager(false);  // head and body one after the other, as Beast's operations do
+    buffer_.consume(parser_->put(buffer_.data(), error));
+    if (error != http::error::need_more) return true;
+    error = {};
+    touched_ = kAll;
+    return false;
   }
 
   // False: the peer left in the middle. Throws Fault for what is no request that can be served.
@@ -337,7 +322,8 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     parser_->body_limit(boost::none);
     within(context_.limits.header);
     error_code error;
-    co_await http::async_read_header(stream_, buffer_, *parser_, asio::redirect_error(asio::use_awaitable, error));
+    const bool parsed = parseBuffered(error);
+    if (!parsed) co_await http::async_read_header(stream_, buffer_, *parser_, asio::redirect_error(asio::use_awaitable, error));
     if (done()) throw Fault(ErrorCode::tooSlow, "the request's head did not arrive in time", "send it at once");
     if (error == http::error::header_limit || error == http::error::buffer_overflow) throw headerTooLarge();
     if (error && error.category() == http::make_error_code(http::error::bad_method).category() && error != http::error::end_of_stream &&
@@ -359,17 +345,19 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     std::size_t headerBytes = 0;
     bool host = false;
     bool length = false;
+    std::bitset<kOnce.size()> seen;
     std::string_view coding;
+    head_.headers.reserve(kHeadersUsual);
     for (const auto& field : message) {
       std::string name = lowerCase({field.name_string().data(), field.name_string().size()});
       const std::string_view value(field.value().data(), field.value().size());
       headerBytes += name.size() + value.size() + 4;
       // Beast bounds what it has to look through for an end, not what it kept.
       if (headerBytes > context_.limits.headerBytesMax) throw headerTooLarge();
-      if (single(name)) {
-        const auto [first, end] = message.equal_range(field.name_string());
-        if (std::distance(first, end) > 1)
-          throw invalid("a header came twice that may come once", "send Host, Content-Length and the like once");
+      if (const auto once = std::find(kOnce.begin(), kOnce.end(), name); once != kOnce.end()) {
+        const auto place = static_cast<std::size_t>(once - kOnce.begin());
+        if (seen[place]) throw invalid("a header came twice that may come once", "send Host, Content-Length and the like once");
+        seen.set(place);
       }
       if (name == "authorization") {
         const std::string_view token = bearerOf(value);
@@ -421,7 +409,8 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
       const auto now = std::chrono::steady_clock::now();
       within(std::min(bodyDeadline_, now + context_.limits.bodyPiece));
       error_code error;
-      co_await http::async_read_some(stream_, buffer_, *parser_, asio::redirect_error(asio::use_awaitable, error));
+      const bool parsed = parseBuffered(error);
+      if (!parsed) co_await http::async_read_some(stream_, buffer_, *parser_, asio::redirect_error(asio::use_awaitable, error));
       const bool late = done();
       const std::size_t got = chunk_.size() - body.size;
       chunkUsed_ = std::max(chunkUsed_, got);  // also of a piece that ends in an error
@@ -470,7 +459,9 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
   }
 
   std::string headText(const Response& response, bool stream) {
-    std::string text = "HTTP/1.1 " + std::to_string(response.status) + ' ' + std::string(reasonPhrase(response.status)) + "\r\n";
+    std::string text;
+    text.reserve(kHeadUsual + (stream ? 0 : response.body.size()));
+    text.append("HTTP/1.1 ").append(std::to_string(response.status)).append(1, ' ').append(reasonPhrase(response.status)).append("\r\n");
     const auto add = [&](std::string_view name, std::string_view value) { text.append(name).append(": ").append(value).append("\r\n"); };
     if (response.status != 204) {
       if (!response.contentType.empty()) add("Content-Type", response.contentType);
@@ -537,12 +528,16 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
   }
 
   static constexpr std::size_t kFirstRead = 4096;
+  static constexpr std::size_t kAll = ~std::size_t{0};  // Beast reads where it likes
+  static constexpr std::size_t kHeadersUsual = 12;
+  static constexpr std::size_t kHeadUsual = 512;  // bytes of an answer's head
 
   ConnectionContext& context_;
   std::shared_ptr<Deadlines> deadlines_;
   std::shared_ptr<asio::ssl::context> tls_;
   Stream stream_;
   Buffer buffer_;
+  std::size_t touched_ = 0;  // bytes from its beginning that may hold something of a request
   std::optional<Parser> parser_;
   RequestHead head_;
   std::string remoteAddress_;

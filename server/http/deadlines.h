@@ -22,7 +22,10 @@ class Deadlines {
     virtual ~Entry() = default;
     // The time is over; called once for each deadline that was set.
     virtual void expire() = 0;
+    // Nothing was asked for so long that what only work needs may be given back; called once for each time that was set.
+    virtual void rest() = 0;
     Time at = kNever;
+    Time restAt = kNever;
   };
 
   explicit Deadlines(asio::io_context& loop) : timer_(loop) {}
@@ -43,6 +46,10 @@ class Deadlines {
       if (error) return;
       const Time now = std::chrono::steady_clock::now();
       for (Entry* const entry : entries_) {
+        if (entry->restAt <= now) {
+          entry->restAt = kNever;
+          entry->rest();
+        }
         if (entry->at > now) continue;
         entry->at = kNever;
         entry->expire();  // cancels; nothing is added or removed here

@@ -10,6 +10,9 @@
 
 namespace counterfoil::server {
 
+// Letters of ASCII only, as field names have them.
+std::string lowerCase(std::string_view text);
+
 // Decodes %XX. nullopt: a broken escape, NUL or another control character, or no valid UTF-8. `plusIsSpace` as in query strings.
 std::optional<std::string> percentDecode(std::string_view text, bool plusIsSpace);
 

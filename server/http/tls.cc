@@ -52,7 +52,6 @@ std::shared_ptr<asio::ssl::context> makeTls(const std::string& certificateFile, 
   SSL_CTX_set_min_proto_version(handle, TLS1_3_VERSION);
   // Plain text is wiped from OpenSSL's own buffers; early data could be replayed, and is off by default.
   SSL_CTX_set_options(handle, SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_NO_RENEGOTIATION);
-  SSL_CTX_set_mode(handle, SSL_MODE_RELEASE_BUFFERS);
   // Without this OpenSSL asks the terminal for a passphrase, and a server waits for an answer for ever.
   const auto noPassphrase = [](std::size_t, asio::ssl::context::password_purpose) { return std::string(); };
   context->set_password_callback(noPassphrase);
@@ -76,6 +75,10 @@ std::shared_ptr<asio::ssl::context> makeTls(const std::string& certificateFile, 
     SSL_CTX_set_session_id_context(handle, reinterpret_cast<const unsigned char*>("counterfoil"), 11);
   }
   return context;
+}
+
+void releaseBuffers(asio::ssl::stream<asio::ip::tcp::socket>& stream) {
+  SSL_free_buffers(stream.native_handle());
 }
 
 std::string peerCertificateOf(asio::ssl::stream<asio::ip::tcp::socket>& stream) {

@@ -23,6 +23,10 @@ std::shared_ptr<asio::ssl::context> makeTls(const std::string& certificateFile, 
 // After the handshake: lower-case hex SHA-256 of the client's certificate (DER), empty if it gave none or it did not verify.
 std::string peerCertificateOf(asio::ssl::stream<asio::ip::tcp::socket>& stream);
 
+// Gives back OpenSSL's own buffers (34 kB) until the next record comes or goes, unless one is half read or half written. For connections
+// that rest: given back after every record instead (SSL_MODE_RELEASE_BUFFERS), they are allocated and wiped whole three times a request.
+void releaseBuffers(asio::ssl::stream<asio::ip::tcp::socket>& stream);
+
 // The SubjectPublicKeyInfo (DER, RFC 5280) of the first certificate in a PEM text; empty if there is none. For pinning (RFC 7469 2.4).
 std::vector<std::uint8_t> publicKeyOf(std::string_view pem);
 

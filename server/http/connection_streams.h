@@ -1,0 +1,52 @@
+// The two kinds of streams that connections run on, as far as they differ. Included by connection.cc only.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <string>
+
+#include "server/http/tls.h"
+
+namespace counterfoil::server {
+
+using PlainStream = asio::ip::tcp::socket;
+using TlsStream = asio::ssl::stream<asio::ip::tcp::socket>;
+
+inline asio::ip::tcp::socket& lowestLayer(PlainStream& stream) {
+  return stream;
+}
+
+inline asio::ip::tcp::socket& lowestLayer(TlsStream& stream) {
+  return stream.next_layer();
+}
+
+// Overloads instead of `if constexpr`: g++ 12 miscompiles a co_await in a branch that is not taken.
+inline asio::awaitable<void> greet(PlainStream&, std::string&) {
+  co_return;
+}
+
+inline asio::awaitable<void> greet(TlsStream& stream, std::string& peerCertificate) {
+  co_await stream.async_handshake(asio::ssl::stream_base::server, asio::use_awaitable);
+  peerCertificate = peerCertificateOf(stream);
+}
+
+inline asio::awaitable<void> farewell(PlainStream&) {
+  co_return;
+}
+
+inline asio::awaitable<void> farewell(TlsStream& stream) {
+  boost::system::error_code ignored;
+  co_await stream.async_shutdown(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+// What only work needs goes back.
+inline void rest(PlainStream&) {}
+
+inline void rest(TlsStream& stream) {
+  releaseBuffers(stream);
+}
+
+}  // namespace counterfoil::server
