@@ -5,6 +5,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -30,23 +31,36 @@ asio::awaitable<write::Answer> recorded(Submit submit) {
     std::optional<write::Answer> answer;
     std::optional<Fault> fault;
   };
-  auto outcome = std::make_shared<Outcome>();
+  Outcome outcome;  // outlives the completion: this waits for it
   const auto executor = co_await asio::this_coro::executor;
   // A named lambda: g++ 12 destroys a temporary closure of a co_await expression twice.
-  const auto initiate = [&submit, outcome, executor](auto handler) {
-    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-    submit([outcome, executor, shared](const write::Answer* answer, const Fault* fault) {
+  const auto initiate = [&submit, &outcome, &executor](auto handler) {
+    // One block for what goes with the completion. Shared, because a std::function must be able to be copied.
+    struct Waiting {
+      Outcome& outcome;
+      asio::any_io_executor executor;
+      decltype(handler) resume;
+    };
+    auto waiting = std::make_shared<Waiting>(Waiting{outcome, executor, std::move(handler)});
+    submit([waiting](const write::Answer* answer, const Fault* fault) {
       if (answer != nullptr) {
-        outcome->answer = *answer;
+        waiting->outcome.answer = *answer;
       } else {
-        outcome->fault = *fault;
+        waiting->outcome.fault = *fault;
       }
-      asio::post(executor, [shared] { (*shared)(); });
+      auto resume = [handler = std::move(waiting->resume)]() mutable { handler(); };
+      // Past the type-erased executor, which would wrap the handler in a block of its own.
+      const auto* const loop = waiting->executor.template target<asio::io_context::executor_type>();
+      if (loop != nullptr) {
+        asio::post(*loop, std::move(resume));
+      } else {
+        asio::post(waiting->executor, std::move(resume));
+      }
     });
   };
   co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(initiate, asio::use_awaitable);
-  if (outcome->fault) throw Fault(*outcome->fault);
-  co_return std::move(*outcome->answer);
+  if (outcome.fault) throw Fault(*outcome.fault);
+  co_return std::move(*outcome.answer);
 }
 
 // Runs `work` on `pool` and gives what it returns, or throws what it throws, on the coroutine's executor. For SQLite and files: the
