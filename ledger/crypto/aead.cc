@@ -100,6 +100,46 @@ struct AeadKey::State {
 
 namespace {
 
+void checkRoom(Bytes plaintext, std::span<std::uint8_t> out) {
+  if (out.size() < plaintext.size() || out.size() - plaintext.size() < kAeadTagSize)
+    throw CryptoError("aead: no room for the sealed bytes");
+}
+
+// `key` null: the context's own.
+bool sealWith(EVP_CIPHER_CTX* context, const std::uint8_t* key, const AeadNonce& nonce, Bytes associatedData, Bytes plaintext,
+              std::span<std::uint8_t> out) {
+  std::uint8_t* const tag = out.data() + plaintext.size();
+  int written = 0;
+  OSSL_PARAM parameters[] = {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, kAeadTagSize), OSSL_PARAM_construct_end()};
+  return EVP_CipherInit_ex2(context, nullptr, key, nonce.data(), 1, nullptr) == 1 && update(context, nullptr, associatedData) &&
+         update(context, out.data(), plaintext) && EVP_CipherFinal_ex(context, tag, &written) == 1 &&
+         EVP_CIPHER_CTX_get_params(context, parameters) == 1;
+}
+
+// A thread's own context for keys that are used once. Between two uses it holds the schedule of a key of zeros.
+class OneTimeContext {
+ public:
+  OneTimeContext() : context_(EVP_CIPHER_CTX_new()) {
+    if (context_ == nullptr || EVP_EncryptInit_ex2(context_, cipher(), kNoKey.data(), nullptr, nullptr) != 1) {
+      EVP_CIPHER_CTX_free(context_);
+      fail("aead: cannot set up a context");
+    }
+  }
+  ~OneTimeContext() { EVP_CIPHER_CTX_free(context_); }
+  OneTimeContext(const OneTimeContext&) = delete;
+  OneTimeContext& operator=(const OneTimeContext&) = delete;
+
+  bool seal(Bytes key, const AeadNonce& nonce, Bytes associatedData, Bytes plaintext, std::span<std::uint8_t> out) {
+    const bool sealed = sealWith(context_, key.data(), nonce, associatedData, plaintext, out);
+    // Overwrites the key schedule and what was computed from it.
+    return EVP_EncryptInit_ex2(context_, nullptr, kNoKey.data(), nullptr, nullptr) == 1 && sealed;
+  }
+
+ private:
+  static constexpr std::array<std::uint8_t, kAeadKeySize> kNoKey{};
+  EVP_CIPHER_CTX* context_;
+};
+
 // A context of the key for one message.
 template <class State>
 class Lent {
@@ -127,17 +167,16 @@ AeadKey::AeadKey(AeadKey&&) noexcept = default;
 AeadKey& AeadKey::operator=(AeadKey&&) noexcept = default;
 
 void AeadKey::seal(const AeadNonce& nonce, Bytes associatedData, Bytes plaintext, std::span<std::uint8_t> out) const {
-  if (out.size() < plaintext.size() || out.size() - plaintext.size() < kAeadTagSize)
-    throw CryptoError("aead: no room for the sealed bytes");
+  checkRoom(plaintext, out);
   const Lent<State> context(*state_);
-  std::uint8_t* const tag = out.data() + plaintext.size();
-  int written = 0;
-  OSSL_PARAM parameters[] = {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, kAeadTagSize), OSSL_PARAM_construct_end()};
-  if (EVP_CipherInit_ex2(context.get(), nullptr, nullptr, nonce.data(), 1, nullptr) != 1 ||
-      !update(context.get(), nullptr, associatedData) || !update(context.get(), out.data(), plaintext) ||
-      EVP_CipherFinal_ex(context.get(), tag, &written) != 1 || EVP_CIPHER_CTX_get_params(context.get(), parameters) != 1) {
-    fail("aead: cannot seal");
-  }
+  if (!sealWith(context.get(), nullptr, nonce, associatedData, plaintext, out)) fail("aead: cannot seal");
+}
+
+void sealOnce(Bytes key, const AeadNonce& nonce, Bytes associatedData, Bytes plaintext, std::span<std::uint8_t> out) {
+  if (key.size() != kAeadKeySize) throw CryptoError("aead: a key must have 32 bytes");
+  checkRoom(plaintext, out);
+  thread_local OneTimeContext context;
+  if (!context.seal(key, nonce, associatedData, plaintext, out)) fail("aead: cannot seal");
 }
 
 std::vector<std::uint8_t> AeadKey::seal(const AeadNonce& nonce, Bytes associatedData, Bytes plaintext) const {

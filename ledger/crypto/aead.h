@@ -38,4 +38,8 @@ class AeadKey {
   std::unique_ptr<State> state_;  // wiped on destruction
 };
 
+// Seals one message under a key that is used this once and gone when this returns; `out` as above. Setting an AeadKey up for it would cost
+// more than the message.
+void sealOnce(Bytes key, const AeadNonce& nonce, Bytes associatedData, Bytes plaintext, std::span<std::uint8_t> out);
+
 }  // namespace counterfoil::crypto

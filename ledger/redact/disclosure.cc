@@ -48,13 +48,16 @@ void appendAssociatedData(WorkspaceNumber workspace, const EntryId& entry, std::
 }
 
 // The disclosure's own key: HKDF(K_subject, ...), of which the first step is kept with the subject's key.
-crypto::AeadKey disclosureKey(const SubjectKey& key, const Place& place, std::string_view path) {
-  static constexpr std::uint8_t kFirstBlock[] = {1};
-  crypto::Digest bytes = key.expand().mac({bytesOf("counterfoil disclosure v1\n"), place.bytes(), bytesOf(path), kFirstBlock});
-  crypto::AeadKey result{crypto::Bytes(bytes)};
-  crypto::wipe(bytes.data(), bytes.size());
-  return result;
-}
+struct DisclosureKey {
+  crypto::Digest bytes;
+  DisclosureKey(const SubjectKey& key, const Place& place, std::string_view path) {
+    static constexpr std::uint8_t kFirstBlock[] = {1};
+    bytes = key.expand().mac({bytesOf("counterfoil disclosure v1\n"), place.bytes(), bytesOf(path), kFirstBlock});
+  }
+  DisclosureKey(const DisclosureKey&) = delete;
+  DisclosureKey& operator=(const DisclosureKey&) = delete;
+  ~DisclosureKey() { crypto::wipe(bytes.data(), bytes.size()); }
+};
 
 // JSON string content, shortest escapes; valid UTF-8 passes through.
 void appendEscaped(std::string_view text, WipingString& out) {
@@ -142,7 +145,9 @@ PersonalValue commitTo(const SubjectKey& key, WorkspaceNumber workspace, const E
   result.disclosure.path = path;
   result.disclosure.keyId = key.id();
   result.disclosure.nonce = nonce;
-  result.disclosure.sealed = disclosureKey(key, place, path).seal(nonce, bytesOf(whole.substr(0, associated)), bytesOf(encoded));
+  result.disclosure.sealed.resize(encoded.size() + crypto::kAeadTagSize);
+  crypto::sealOnce(DisclosureKey(key, place, path).bytes, nonce, bytesOf(whole.substr(0, associated)), bytesOf(encoded),
+                   result.disclosure.sealed);
   crypto::wipe(encoded.data(), encoded.size());
   return result;
 }
@@ -152,7 +157,7 @@ std::optional<crypto::SecretBytes> disclose(const SubjectKey& key, WorkspaceNumb
   const std::string_view path = disclosure.path;
   WipingString associated;
   appendAssociatedData(workspace, entry, path, associated);
-  const crypto::AeadKey aead = disclosureKey(key, Place(workspace, entry), path);
+  const crypto::AeadKey aead{crypto::Bytes(DisclosureKey(key, Place(workspace, entry), path).bytes)};
   const auto encoded = aead.open(disclosure.nonce, bytesOf(associated), disclosure.sealed);
   if (!encoded || !crypto::equalConstantTime(crypto::sha256(encoded->bytes()), commitment)) return std::nullopt;
   auto json = fromBase64Url(encoded->text());

@@ -47,6 +47,21 @@ std::vector<Vector> vectors() {
   };
 }
 
+TEST(Aead, AKeyUsedOnceSealsLikeOneThatIsKept) {
+  // Twice: nothing of the key before is left in the thread's context.
+  for (int round = 0; round < 2; ++round) {
+    for (const Vector& vector : vectors()) {
+      const auto nonce = hexArray<12>(vector.nonce);
+      std::vector<std::uint8_t> sealed(vector.plaintext.size() / 2 + kAeadTagSize);
+      sealOnce(hex(vector.key), nonce, hex(vector.associatedData), hex(vector.plaintext), sealed);
+      EXPECT_EQ(toHex(sealed), vector.sealed);
+    }
+    std::vector<std::uint8_t> small(kAeadTagSize);
+    EXPECT_THROW(sealOnce(hex(kKey), hexArray<12>(kNonce), {}, hex(kPlaintext), small), CryptoError);
+    EXPECT_THROW(sealOnce(hex("00"), hexArray<12>(kNonce), {}, {}, small), CryptoError);
+  }
+}
+
 TEST(Aead, KnownAnswers) {
   for (const Vector& vector : vectors()) {
     const AeadKey key(hex(vector.key));
@@ -192,6 +207,21 @@ TEST(Aead, NothingOfTheKeyIsLeftInMemory) {
   *key = std::move(moved);
   key.reset();
   EXPECT_EQ(secret->occurrences(), 0u);
+}
+
+TEST(Aead, NothingOfAKeyUsedOnceIsLeftInMemory) {
+  if (!test::kCanScanMemory) GTEST_SKIP() << "memory of a sanitized program cannot be scanned";
+  std::optional<test::Needle> needle;
+  std::vector<std::uint8_t> sealed(100 + kAeadTagSize);
+  {
+    SystemRandom random;
+    WipingVector key(kAeadKeySize);
+    random.fill(key);
+    needle.emplace(key);
+    sealOnce(key, hexArray<12>(kNonce), {}, std::vector<std::uint8_t>(100), sealed);
+    EXPECT_GE(needle->occurrences(), 1u);  // the key itself
+  }
+  EXPECT_EQ(needle->occurrences(), 0u);
 }
 
 }  // namespace
