@@ -33,7 +33,7 @@ bool WorkspaceKeys::applyWrapped(const WrappedKey& wrapped) {
   {
     const std::unique_lock lock(state_->mutex);
     if (const auto found = state_->keys.find(wrapped.keyId); found != state_->keys.end()) {
-      found->second.status = KeyStatus::durable;
+      state_->setStatus(found->second, KeyStatus::durable);
       return true;
     }
   }
@@ -53,6 +53,8 @@ bool WorkspaceKeys::applyWrapped(const WrappedKey& wrapped) {
 }
 
 std::vector<WrappedKey> WorkspaceKeys::carry(std::span<const KeyId> used) {
+  // Keys that this record uses were made before its request came here.
+  if (state_->pending.load(std::memory_order_acquire) == 0) return {};
   std::vector<ToWrap> pending;
   const auto collect = [&](const KeyId& id) {
     const auto found = state_->keys.find(id);
@@ -82,7 +84,7 @@ std::vector<WrappedKey> WorkspaceKeys::carry(std::span<const KeyId> used) {
   std::erase_if(result, [&](const WrappedKey& wrapped) {
     const auto found = state_->keys.find(wrapped.keyId);
     if (found == state_->keys.end() || found->second.status != KeyStatus::pending) return true;
-    found->second.status = KeyStatus::carried;
+    state_->setStatus(found->second, KeyStatus::carried);
     return false;
   });
   return result;
@@ -112,7 +114,7 @@ void WorkspaceKeys::settle(std::span<const KeyId> ids) {
   const std::unique_lock lock(state_->mutex);
   for (const KeyId& id : ids) {
     const auto found = state_->keys.find(id);
-    if (found != state_->keys.end() && found->second.status == KeyStatus::carried) found->second.status = KeyStatus::durable;
+    if (found != state_->keys.end() && found->second.status == KeyStatus::carried) state_->setStatus(found->second, KeyStatus::durable);
   }
 }
 
@@ -128,6 +130,10 @@ void WorkspaceKeys::dropPending() {
 void WorkspaceKeys::forget(const KeyId& id) {
   const std::unique_lock lock(state_->mutex);
   state_->remove(id);
+}
+
+std::uint64_t WorkspaceKeys::removals() const {
+  return state_->removals.load(std::memory_order_acquire);
 }
 
 bool WorkspaceKeys::usable(const KeyId& id) const {

@@ -4,6 +4,7 @@
 // record uses (carry), and says what became of them (settle, dropPending).
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -67,6 +68,8 @@ class WorkspaceKeys final : public RedactionKeys {
   std::shared_ptr<const FingerprintKey> nextFingerprint();
   // True while `id` is known (durable, carried or pending): a request redacted under a dropped key must not be recorded.
   bool usable(const KeyId& id) const;
+  // How many keys were dropped or forgotten so far. As long as it is what it was before a redaction, all keys of that redaction are usable.
+  std::uint64_t removals() const;
 
  private:
   friend class KeyRing;

@@ -158,16 +158,22 @@ std::vector<std::uint8_t> sealRecord(const Entry& entry, const LogKey& key, cons
   const AssociatedData data = associatedData(entry.workspace(), entry.seq(), entry.leaf(), newKeysDigest(arena, wrapped));
   encodeSealed(arena, entry, use.scratch.plain);
 
-  std::vector<std::uint8_t>& sealed = use.scratch.sealed;
-  sealed.resize(kNonceBytes + use.scratch.plain.size() + crypto::kAeadTagSize);
+  // Never made smaller: what is added to a vector is zeroed first.
+  std::vector<std::uint8_t>& room = use.scratch.sealed;
+  const std::size_t size = kNonceBytes + use.scratch.plain.size() + crypto::kAeadTagSize;
+  if (room.size() < size) room.resize(size);
+  const std::span<std::uint8_t> sealed = std::span(room).first(size);
   std::copy(nonce.begin(), nonce.end(), sealed.begin());
-  key.aead.seal(nonce, data, use.scratch.plain, std::span(sealed).subspan(kNonceBytes));
+  key.aead.seal(nonce, data, use.scratch.plain, sealed.subspan(kNonceBytes));
 
   StructValue record = makeStruct(arena, *schemaTables().record);
   record.at(Field::sealed) = ofBytes(sealed);
   record.at(Field::keyId) = ofBytes(key.id.bytes);
   record.setStructures(arena, Field::newKeys, wrapped);
-  std::vector<std::uint8_t> result = encodeCanonical(record);
+  constexpr std::size_t kAroundSealed = 256;  // and no new key, as usual
+  std::vector<std::uint8_t> result;
+  result.reserve(size + kAroundSealed);
+  encodeCanonical(record, result);
   COUNTERFOIL_CHECK(result.size() <= limits::kRecordBytesMax);
   return result;
 }

@@ -44,7 +44,6 @@ DataKey& WorkspaceKeys::State::add(const KeyId& id, KeyPurpose purpose, std::uin
                                    crypto::SecretBytes keyBytes, KeyStatus status) {
   DataKey key;
   key.purpose = purpose;
-  key.status = status;
   key.generation = generation;
   key.tag = tag;
   switch (purpose) {
@@ -70,7 +69,17 @@ DataKey& WorkspaceKeys::State::add(const KeyId& id, KeyPurpose purpose, std::uin
       (purpose == KeyPurpose::log ? logKeys[generation] : state) = key.aead;
       break;
   }
-  return keys.insert_or_assign(id, std::move(key)).first->second;
+  DataKey& kept = keys.try_emplace(id).first->second;
+  setStatus(kept, KeyStatus::durable);
+  kept = std::move(key);
+  setStatus(kept, status);
+  return kept;
+}
+
+void WorkspaceKeys::State::setStatus(DataKey& key, KeyStatus status) {
+  if (key.status == KeyStatus::pending) pending.fetch_sub(1, std::memory_order_release);
+  if (status == KeyStatus::pending) pending.fetch_add(1, std::memory_order_release);
+  key.status = status;
 }
 
 DataKey& WorkspaceKeys::State::make(KeyPurpose purpose, std::uint64_t generation, const DirectoryTag& tag) {
@@ -96,7 +105,9 @@ void WorkspaceKeys::State::remove(const KeyId& id) {
     if (*mac != nullptr && (*mac)->id == id) *mac = nullptr;
   }
   if (state != nullptr && state->id == id) state = nullptr;
+  setStatus(found->second, KeyStatus::durable);
   keys.erase(found);
+  removals.fetch_add(1, std::memory_order_release);
 }
 
 void WorkspaceKeys::State::needKek() {

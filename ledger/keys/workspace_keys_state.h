@@ -35,7 +35,7 @@ struct MacKey {
 // One data key. Exactly one of the pointers is set, by its purpose; `bytes` is the key itself where the object does not have it.
 struct DataKey {
   KeyPurpose purpose{};
-  KeyStatus status = KeyStatus::pending;
+  KeyStatus status = KeyStatus::durable;  // changed by setStatus() alone
   std::uint64_t generation = 0;
   DirectoryTag tag{};  // subjects: zero for the workspace's own
   crypto::SecretBytes bytes;
@@ -56,6 +56,9 @@ struct WorkspaceKeys::State {
   KeyProvider& provider;
   crypto::RandomSource& random;
   std::atomic<bool> hasKek = false;  // a key-encryption key was seen at the provider
+  // Changed under the lock, read without: most entries bring no key, and nearly none is redacted under one that was dropped.
+  std::atomic<std::uint64_t> pending = 0;   // keys of this status
+  std::atomic<std::uint64_t> removals = 0;  // so far
 
   mutable std::shared_mutex mutex;  // guards all below
   std::unordered_map<KeyId, DataKey, IdHash<KeyId>> keys;
@@ -76,6 +79,7 @@ struct WorkspaceKeys::State {
   DataKey& make(KeyPurpose purpose, std::uint64_t generation, const DirectoryTag& tag = {});
   // Out of `keys` and out of what finds it.
   void remove(const KeyId& id);
+  void setStatus(DataKey& key, KeyStatus status);
 
   // Makes the first key-encryption key if the provider has none. Expects the lock not to be held: it may block.
   void needKek();

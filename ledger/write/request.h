@@ -18,12 +18,16 @@ enum class RequestKind : std::uint8_t {
 };
 
 struct Request {
+  static constexpr std::uint64_t kRemovalsUnknown = ~std::uint64_t{0};
+
   RequestKind kind = RequestKind::command;
   WorkspaceNumber workspace;
   std::optional<RedactedCommand> command;
   std::optional<RedactedEvent> event;
   std::string requestBinding;  // hex; of lease and approval requests
   std::size_t bytes = 0;       // what it counts for in the intake
+  // WorkspaceKeys::removals() before it was redacted; unknown: each of its keys is looked up.
+  std::uint64_t keyRemovals = kRemovalsUnknown;
   Completion done;
 
   const RedactionResult& redaction() const { return command ? command->redaction() : event->redaction(); }

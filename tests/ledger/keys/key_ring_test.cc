@@ -195,6 +195,30 @@ TEST_F(KeyRingTest, DropsWhatIsNotDurable) {
   EXPECT_TRUE(keys_->usable(alice->id()));
 }
 
+TEST_F(KeyRingTest, ItIsSeenThatAKeyWent) {
+  const auto log = keys_->logKey({0});
+  keys_->carry(std::vector<KeyId>{log->id});
+  keys_->settle(std::vector<KeyId>{log->id});
+  const std::uint64_t before = keys_->removals();
+  keys_->dropPending();
+  EXPECT_EQ(keys_->removals(), before) << "nothing was pending";
+  const auto alice = keys_->subject(PrincipalKind::human, "alice");
+  EXPECT_EQ(keys_->removals(), before);
+  keys_->dropPending();
+  const std::uint64_t dropped = keys_->removals();
+  EXPECT_NE(dropped, before) << alice.use_count();
+  keys_->forget(log->id);
+  EXPECT_NE(keys_->removals(), dropped);
+}
+
+TEST_F(KeyRingTest, KeysThatWereDroppedUncarriedLeaveNothingToCarry) {
+  const auto alice = keys_->subject(PrincipalKind::human, "alice");
+  keys_->dropPending();
+  EXPECT_TRUE(keys_->carry(std::vector<KeyId>{alice->id()}).empty());
+  const auto again = keys_->subject(PrincipalKind::human, "alice");
+  EXPECT_EQ(keys_->carry(std::vector<KeyId>{again->id()}).size(), 2u);
+}
+
 TEST_F(KeyRingTest, ACarriedKeyReadBackFromTheLogIsDurable) {
   const auto log = keys_->logKey({0});
   const auto wrapped = keys_->carry(std::vector<KeyId>{log->id});
