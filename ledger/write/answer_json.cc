@@ -19,8 +19,11 @@ std::string_view outcomeName(const Answer& answer) {
   return dot == std::string_view::npos ? name : name.substr(dot + 1);
 }
 
-std::string receiptJson(const Receipt& receipt, std::string_view workspaceId, std::string_view ack) {
-  std::string out;
+namespace {
+
+constexpr std::size_t kAnswerUsual = 768;  // bytes
+
+void appendReceipt(const Receipt& receipt, std::string_view workspaceId, std::string_view ack, std::string& out) {
   JsonObject object(out);
   object.number("number", receipt.number.value).text("workspace", workspaceId).number("seq", receipt.seq.value);
   object.text("leafHash", toHex(receipt.leafHash.bytes))
@@ -28,31 +31,49 @@ std::string receiptJson(const Receipt& receipt, std::string_view workspaceId, st
       .time("recordedAt", receipt.recordedAt)
       .text("ack", ack);
   object.end();
-  return out;
 }
 
-std::string leaseJson(const LeaseSummary& lease) {
-  std::string out;
+void appendLease(const LeaseSummary& lease, std::string& out) {
   JsonObject object(out);
   object.text("id", lease.id).text("state", leaseStateName(lease.state)).time("issuedAt", lease.issuedAt);
   if (lease.expiresAt.nanoseconds != 0) object.time("expiresAt", lease.expiresAt);
   if (lease.renewableUntil.nanoseconds != 0) object.time("renewableUntil", lease.renewableUntil);
   object.number("uses", lease.uses).number("maxUses", lease.maxUses);
   object.end();
+}
+
+}  // namespace
+
+std::string receiptJson(const Receipt& receipt, std::string_view workspaceId, std::string_view ack) {
+  std::string out;
+  appendReceipt(receipt, workspaceId, ack, out);
+  return out;
+}
+
+std::string leaseJson(const LeaseSummary& lease) {
+  std::string out;
+  appendLease(lease, out);
   return out;
 }
 
 std::string answerJson(const Answer& answer, std::string_view workspaceId, std::string_view ack) {
   std::string out;
+  out.reserve(kAnswerUsual);
   JsonObject object(out);
   object.text("outcome", outcomeName(answer));
   if (answer.reasonCode != ReasonCode::unspecified) object.text("reasonCode", reasonCodeName(answer.reasonCode));
-  if (answer.lease && !answer.denied) object.raw("lease", leaseJson(*answer.lease));
+  if (answer.lease && !answer.denied) {
+    object.raw("lease", {});
+    appendLease(*answer.lease, out);
+  }
   if (!answer.approvalId.empty()) object.text("approvalId", answer.approvalId);
   if (!answer.revocationId.empty()) object.text("revocationId", answer.revocationId).number("matched", answer.matched);
   if (answer.policyVersion != 0) object.number("version", answer.policyVersion);
   if (answer.workspaceNumber != 0) object.number("number", answer.workspaceNumber);
-  if (answer.receipt) object.raw("receipt", receiptJson(*answer.receipt, workspaceId, ack));
+  if (answer.receipt) {
+    object.raw("receipt", {});
+    appendReceipt(*answer.receipt, workspaceId, ack, out);
+  }
   if (answer.replayed) object.boolean("replayed", true);
   object.end();
   return out;

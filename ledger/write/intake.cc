@@ -5,6 +5,7 @@
 namespace counterfoil::write {
 
 bool Intake::push(Request& request, Timestamp now) {
+  std::size_t queued = 0;
   {
     const std::lock_guard lock(mutex_);
     if (!hasRoom(request)) {
@@ -16,7 +17,7 @@ bool Intake::push(Request& request, Timestamp now) {
       return false;
     }
     bytes_ += request.bytes;
-    ++queued_;
+    queued = ++queued_;
     if (request.urgent()) {
       urgent_.push_back(std::move(request));
     } else {
@@ -26,7 +27,7 @@ bool Intake::push(Request& request, Timestamp now) {
       queue.requests.push_back(std::move(request));
     }
   }
-  if (notify_) notify_();
+  if (notify_) notify_(queued);
   return true;
 }
 
@@ -72,6 +73,11 @@ std::vector<Request> Intake::take(std::size_t count, std::size_t bytes) {
 bool Intake::empty() const {
   const std::lock_guard lock(mutex_);
   return urgent_.empty() && turn_.empty();
+}
+
+std::size_t Intake::queued() const {
+  const std::lock_guard lock(mutex_);
+  return queued_;
 }
 
 std::size_t Intake::bytes() const {

@@ -33,18 +33,19 @@ class Intake {
   // Urgent requests first, then one of each workspace in turn, up to `count` requests and `bytes`.
   std::vector<Request> take(std::size_t count, std::size_t bytes);
   bool empty() const;
+  std::size_t queued() const;
   // What the requests in it count for.
   std::size_t bytes() const;
   // What was refused since the last call, once less than a quarter of the room is in use; else nothing.
   std::vector<Overload> takeOverloads();
-  // Called, without locks held, after every push.
-  void onPush(std::function<void()> notify) { notify_ = std::move(notify); }
+  // Called, without locks held, after every push, with the number of requests in the queue then.
+  void onPush(std::function<void(std::size_t queued)> notify) { notify_ = std::move(notify); }
 
  private:
   bool hasRoom(const Request& request) const;
 
   std::size_t bytesMax_;
-  std::function<void()> notify_;
+  std::function<void(std::size_t)> notify_;
   mutable std::mutex mutex_;
   std::deque<Request> urgent_;
   struct Queue {

@@ -105,7 +105,7 @@ void Ledger::run() {
   std::uint64_t snapshotAt = state_->durable().next.value + options_.snapshotEveryEntries;
   while (true) {
     if (acceptClock_.exchange(false)) sequencer_->acceptClock();
-    std::deque<std::function<void()>> inspections;
+    std::vector<std::function<void()>> inspections;
     {
       const std::lock_guard lock(inspectMutex_);
       inspections.swap(inspections_);
@@ -150,7 +150,7 @@ Ledger::Desk& Ledger::deskOf(WorkspaceNumber number) {
 
 std::optional<WorkspaceNumber> Ledger::findWorkspace(std::string_view id) const {
   const std::shared_lock lock(mutex_);
-  const auto found = numbers_.find(std::string(id));
+  const auto found = numbers_.find(id);
   if (found == numbers_.end()) return std::nullopt;
   return found->second;
 }
@@ -177,84 +177,78 @@ EntryId Ledger::freshId() {
   return makeUuidV7(sequencer_->approximateTime(), random_.bytes<10>());
 }
 
-void Ledger::submit(Request request) {
+// What stops a request before the sequencer has it is told like what stops it later.
+template <class Prepare>
+void Ledger::prepared(Completion done, const Prepare& prepare) {
+  Request request;
+  request.done = std::move(done);
+  try {
+    prepare(request);
+  } catch (const Fault& fault) {
+    request.done(nullptr, &fault);
+    return;
+  }
   sequencer_->submit(std::move(request));
 }
 
+void Ledger::redactInto(Request& request, Event fact) {
+  Desk& desk = deskOf(request.workspace);
+  request.keyRemovals = desk.keys->removals();
+  request.event.emplace(desk.redactor.redact(std::move(fact)));
+  request.bytes = sizeOf(request.event->redaction());
+}
+
 void Ledger::execute(std::string_view workspaceId, Command command, Completion done) {
-  try {
-    Request request;
+  prepared(std::move(done), [&](Request& request) {
     request.workspace = command.kind == CommandKind::workspaceCreate ? kSystemWorkspace : resolve(workspaceId);
     if (command.id == EntryId{}) command.id = freshId();
     if (!isUuidV7(command.id))
       throw Fault(ErrorCode::invalidValue, "the id of a request must be a UUIDv7", "leave it out, or make one with the time inside", "/id");
     Desk& desk = deskOf(request.workspace);
     request.kind = RequestKind::command;
+    request.keyRemovals = desk.keys->removals();
     request.command.emplace(desk.redactor.redact(std::move(command)));
     request.requestBinding = requestBinding(*request.command, *desk.keys);
     request.bytes = sizeOf(request.command->redaction());
-    request.done = done;
-    submit(std::move(request));
-  } catch (const Fault& fault) {
-    done(nullptr, &fault);
-  }
+  });
 }
 
 void Ledger::append(std::string_view workspaceId, Event fact, Completion done) {
-  try {
-    Request request;
+  prepared(std::move(done), [&](Request& request) {
     request.workspace = resolve(workspaceId);
     if (fact.id == EntryId{}) fact.id = freshId();
     if (!isUuidV7(fact.id))
       throw Fault(ErrorCode::invalidValue, "the id of a fact must be a UUIDv7", "leave it out, or make one with the time inside", "/id");
     request.kind = RequestKind::fact;
-    request.event.emplace(deskOf(request.workspace).redactor.redact(std::move(fact)));
+    redactInto(request, std::move(fact));
     if (request.event->common().text(Field::source).empty()) request.event->common().setText(request.event->arena(), Field::source, "api");
-    request.bytes = sizeOf(request.event->redaction());
-    request.done = done;
-    submit(std::move(request));
-  } catch (const Fault& fault) {
-    done(nullptr, &fault);
-  }
+  });
 }
 
 void Ledger::appendImported(std::string_view workspaceId, Event fact, Completion done) {
-  try {
-    Request request;
+  prepared(std::move(done), [&](Request& request) {
     request.workspace = resolve(workspaceId);
     request.kind = RequestKind::importedFact;
-    request.event.emplace(deskOf(request.workspace).redactor.redact(std::move(fact)));
-    request.bytes = sizeOf(request.event->redaction());
-    request.done = done;
-    submit(std::move(request));
-  } catch (const Fault& fault) {
-    done(nullptr, &fault);
-  }
+    redactInto(request, std::move(fact));
+  });
 }
 
 void Ledger::appendOwn(WorkspaceNumber workspace, RedactedEvent event, Completion done) {
-  Request request;
-  request.workspace = workspace;
-  request.kind = RequestKind::ledgerEvent;
-  request.event.emplace(std::move(event));
-  request.bytes = kRequestOverhead;
-  request.done = std::move(done);
-  submit(std::move(request));
+  prepared(std::move(done), [&](Request& request) {
+    request.workspace = workspace;
+    request.kind = RequestKind::ledgerEvent;
+    request.event.emplace(std::move(event));
+    request.bytes = kRequestOverhead;
+  });
 }
 
 void Ledger::appendOwn(WorkspaceNumber workspace, Event event, Completion done) {
-  try {
+  prepared(std::move(done), [&](Request& request) {
     if (event.id == EntryId{}) event.id = freshId();
-    Request request;
     request.workspace = workspace;
     request.kind = RequestKind::ledgerEvent;
-    request.event.emplace(deskOf(workspace).redactor.redact(std::move(event)));
-    request.bytes = sizeOf(request.event->redaction());
-    request.done = done;
-    submit(std::move(request));
-  } catch (const Fault& fault) {
-    done(nullptr, &fault);
-  }
+    redactInto(request, std::move(event));
+  });
 }
 
 Answer Ledger::execute(std::string_view workspaceId, Command command) {

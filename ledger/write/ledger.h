@@ -85,10 +85,16 @@ class Ledger {
 
  private:
   struct Desk;  // what one workspace's requests need before they are sequenced
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
+  };
 
   Desk& deskOf(WorkspaceNumber number);
   WorkspaceNumber resolve(std::string_view id) const;
-  void submit(Request request);
+  template <class Prepare>
+  void prepared(Completion done, const Prepare& prepare);
+  void redactInto(Request& request, Event fact);
   void run();
   void restore(const std::function<void(const std::string&)>& note);
   void remember(const std::string& id, WorkspaceNumber number);
@@ -103,14 +109,14 @@ class Ledger {
   std::unique_ptr<PartitionState> state_;
   std::unique_ptr<Sequencer> sequencer_;
   mutable std::shared_mutex mutex_;  // guards the two maps
-  std::unordered_map<std::string, WorkspaceNumber> numbers_;
+  std::unordered_map<std::string, WorkspaceNumber, TextHash, std::equal_to<>> numbers_;
   std::unordered_map<WorkspaceNumber, std::unique_ptr<Desk>, WorkspaceNumberHash> desks_;
   std::thread thread_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> acceptClock_{false};
   std::mutex inspectMutex_;
   std::condition_variable inspected_;
-  std::deque<std::function<void()>> inspections_;
+  std::vector<std::function<void()>> inspections_;
 };
 
 }  // namespace counterfoil::write

@@ -35,7 +35,9 @@ Sequencer::Sequencer(log::EventLog& eventLog, PartitionId partition, PartitionSt
       random_(random),
       options_(options),
       intake_(options.intakeBytesMax) {
-  intake_.onPush([this] { wake(); });
+  intake_.onPush([this](std::size_t queued) {
+    if (!ahead_ || queued >= options_.requestsWorthABatch) wake();
+  });
 }
 
 Sequencer::~Sequencer() {
@@ -123,7 +125,7 @@ bool Sequencer::step() {
     tryAgain();
     if (!writer_) return false;
   }
-  if (outstanding_ >= writer_->depth()) return false;
+  if (ahead()) return false;
   const auto now = ledgerClock_->now();
   if (!now) {
     for (Request& request : intake_.take(options_.batchRequestsMax, options_.batchBytesMax)) {
@@ -137,6 +139,16 @@ bool Sequencer::step() {
   return !intake_.empty();
 }
 
+bool Sequencer::enoughInFlight() const {
+  return writer_ && outstanding_ >= std::min(options_.batchesAhead, writer_->depth());
+}
+
+bool Sequencer::ahead() {
+  // Set before the queue is looked at: who pushes after that look sees it, who pushed before is counted.
+  ahead_ = enoughInFlight();
+  return ahead_ && (outstanding_ >= writer_->depth() || intake_.queued() < options_.requestsWorthABatch);
+}
+
 bool Sequencer::idle() {
   handleResults();
   return outstanding_ == 0 && intake_.empty() && untilDue(1) > 0;
@@ -144,6 +156,7 @@ bool Sequencer::idle() {
 
 std::int64_t Sequencer::untilDue(std::int64_t most) {
   if (!writer_ || !ledgerClock_) return std::min(most, kRetryAfter);
+  if (enoughInFlight()) return most;  // a result will come
   for (const WorkspaceNumber number : attention_) {
     // While the clock is paused only owed ends go on; the rest of the list waits for it.
     if (!ledgerClock_->paused() || state_.workspace(number).hasOwed()) return 0;
@@ -211,8 +224,17 @@ Timestamp Sequencer::approximateTime() const {
 // ---- results ----
 
 void Sequencer::handleResults() {
+  takeResults();
+  if (!ahead_ || enoughInFlight()) return;
+  ahead_ = false;
+  // Requests that did not wake the thread meanwhile are waiting, whoever called this.
+  const std::lock_guard lock(mutex_);
+  woken_ = true;
+}
+
+void Sequencer::takeResults() {
   for (;;) {
-    std::deque<Result> results;
+    std::vector<Result> results;
     {
       const std::lock_guard lock(mutex_);
       results.swap(results_);

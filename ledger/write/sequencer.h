@@ -9,7 +9,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -32,6 +31,10 @@ struct SequencerOptions {
   std::size_t batchRequestsMax = 1'000;
   std::size_t batchBytesMax = 4 * 1024 * 1024;
   std::size_t duePerBatchMax = 5'000;
+  // With so many batches in flight the next one waits for one of them, or until this many requests are there: the log commits together what
+  // lies ready, and a batch for every request costs each of them three changes of threads.
+  std::size_t batchesAhead = 2;
+  std::size_t requestsWorthABatch = 16;
   std::size_t windowEntriesMax = 1'000'000;
   bool clockAccepted = false;
 };
@@ -120,6 +123,11 @@ class Sequencer {
     log::AppendResult outcome;
   };
 
+  // As much in flight as is of use.
+  bool enoughInFlight() const;
+  // True if the next batch had better wait. A result wakes the thread then, or a request that makes it worth while.
+  bool ahead();
+  void takeResults();
   void handleResults();
   void settle(Batch& batch);
   void recover(std::vector<std::unique_ptr<Batch>> failed, const log::AppendResult& why);
@@ -138,6 +146,8 @@ class Sequencer {
   void buildBatch(Timestamp now);
   void addDue(Batch& batch, Timestamp now);
   void addRequest(Batch& batch, Request request, Timestamp now);
+  // Throws Fault(logUnavailable) if a key that the request was redacted under is gone.
+  void checkKeys(const Request& request);
   bool answerRepeat(Batch& batch, Request& request, Timestamp now);
   void createWorkspace(Batch& batch, Request& request, Timestamp now);
   void finishCreations(Batch& batch, Timestamp now);
@@ -167,6 +177,7 @@ class Sequencer {
   std::uint64_t sinceSettled_ = 0;                // records
   std::optional<log::ValidRecord> unapplied_;     // read, but its key was not at hand yet
   std::size_t outstanding_ = 0;
+  std::atomic<bool> ahead_{false};        // requests do not wake the thread
   std::int64_t retryAt_ = 0;              // monotonic
   bool unfinished_ = true;                // after start and recovery: look again
   std::set<WorkspaceNumber> attention_;   // workspaces in which something may be owed or due
@@ -178,7 +189,7 @@ class Sequencer {
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable work_;
   bool woken_ = false;
-  std::deque<Result> results_;
+  std::vector<Result> results_;
   SequencerStatus status_;
   Timestamp lastTime_;  // zero unless the clock is paused
 };

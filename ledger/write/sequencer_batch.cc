@@ -233,15 +233,19 @@ bool Sequencer::answerRepeat(Batch& batch, Request& request, Timestamp now) {
   return false;
 }
 
+void Sequencer::checkKeys(const Request& request) {
+  const auto workspaceKeys = ring_.workspace(request.workspace);
+  if (workspaceKeys->removals() == request.keyRemovals) return;
+  const std::vector<KeyId>& used = request.redaction().keysUsed;
+  if (std::all_of(used.begin(), used.end(), [&](const KeyId& id) { return workspaceKeys->usable(id); })) return;
+  throw Fault(ErrorCode::logUnavailable, "the log refused an entry that this one depends on", "ask again with the same id");
+}
+
 void Sequencer::addRequest(Batch& batch, Request request, Timestamp now) {
   try {
     const bool underWindow = request.kind == RequestKind::command || request.kind == RequestKind::fact;
     if (underWindow && answerRepeat(batch, request, now)) return;
-    const auto workspaceKeys = ring_.workspace(request.workspace);
-    for (const KeyId& id : request.redaction().keysUsed) {
-      if (!workspaceKeys->usable(id))
-        throw Fault(ErrorCode::logUnavailable, "the log refused an entry that this one depends on", "ask again with the same id");
-    }
+    checkKeys(request);
     if (request.command && request.command->kind() == CommandKind::workspaceCreate) {
       createWorkspace(batch, request, now);
       return;
