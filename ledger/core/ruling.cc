@@ -72,12 +72,15 @@ RedactedEvent entryOf(const RedactedCommand& command, Kind kind, unsigned number
     const std::string_view field = fieldOfPath(path);
     return event.common().table->find(field) != nullptr || event.body().table->find(field) != nullptr;
   };
+  redaction.commitments.reserve(command.redaction().commitments.size());
   for (const auto& item : command.redaction().commitments) {
     if (has(item.path)) redaction.commitments.push_back(item);
   }
+  redaction.redactions.reserve(command.redaction().redactions.size());
   for (const auto& item : command.redaction().redactions) {
     if (has(item.path)) redaction.redactions.push_back(item);
   }
+  redaction.disclosures.reserve(command.redaction().disclosures.size());
   for (const auto& item : command.redaction().disclosures) {
     if (has(item.path)) redaction.disclosures.push_back(item);
   }

@@ -13,7 +13,7 @@
 namespace counterfoil::write {
 namespace {
 
-constexpr std::int64_t kLong = 30 * kNanosecondsPerSecond;
+constexpr std::int64_t kLong = 10 * kNanosecondsPerSecond;
 
 class SequencerTest : public testing::Test {
  protected:
