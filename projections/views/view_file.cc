@@ -17,8 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The write-ahead log: 4 MiB and what one transaction adds. A checkpoint waits for the disk twice; more seldom it would hardly write less,
-// and the logs of a thousand views are as large as this says a thousand times.
+// The write-ahead log: 4 MiB and what one transaction adds. A checkpoint waits for the disk twice, so it is not done more often;
+// and the logs of a thousand views are a thousand times as large as this says.
 constexpr const char* kLivePragmas =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 1000;"
     "PRAGMA journal_size_limit = 4194304;"
