@@ -34,6 +34,14 @@ constexpr Known kKnown[] = {
     {"node_name", "", "Name of this node among those of the ledger; empty: that of the host", false},
     {"node_url", "", "Where other nodes reach this one; empty: the address it listens at", false},
     {"kafka_lanes", "4", "Producers of this node, each with connections of its own", true},
+    {"key_provider", "file", "Where key-encryption keys live: file (the keys folder) or http_kms (a key service)", false},
+    {"kms_url", "", "Key service that speaks the Transit API (OpenBao, Vault): https://HOST:PORT", false},
+    {"kms_mount", "transit", "Path of its Transit engine", false},
+    {"kms_token_file", "", "File with the token for it, read for every request; empty if an agent adds one", false},
+    {"kms_ca", "", "PEM authorities that vouch for its certificate; empty: the system's", false},
+    {"kms_client_cert", "", "PEM certificate to show it", false},
+    {"kms_client_key", "", "PEM key of that certificate", false},
+    {"kms_timeout_ms", "2000", "How long one request to it may take", true},
     {"intake_bytes", "67108864", "Bytes of requests that may wait", true},
     {"idempotency_entries", "1000000", "Requests remembered for repeats", true},
     {"snapshot_every_entries", "2000000", "Entries between snapshots of the writer's state", true},
@@ -145,6 +153,16 @@ Config configOf(const std::filesystem::path& data, const std::map<std::string, s
   config.kafkaCertificate = fileOf("kafka_cert");
   config.kafkaCertificateKey = fileOf("kafka_key");
   config.kafkaProperties = fileOf("kafka_properties");
+  config.keyProvider = settings["key_provider"].value;
+  if (config.keyProvider != "file" && config.keyProvider != "http_kms")
+    throw Fault(ErrorCode::invalidValue, "setting key_provider must be file or http_kms", "`counterfoil config` shows what is in force");
+  config.kmsUrl = settings["kms_url"].value;
+  config.kmsMount = settings["kms_mount"].value;
+  config.kmsAuthorities = fileOf("kms_ca");
+  config.kmsCertificate = fileOf("kms_client_cert");
+  config.kmsCertificateKey = fileOf("kms_client_key");
+  config.kmsTokenFile = fileOf("kms_token_file");
+  config.kmsTimeoutMs = static_cast<std::int64_t>(std::clamp<std::uint64_t>(numberOf(settings["kms_timeout_ms"]), 100, 60'000));
   config.certificate = fileOf("tls_cert");
   config.certificateKey = fileOf("tls_key");
   config.clientAuthorities = fileOf("tls_client_ca");
@@ -166,12 +184,20 @@ Config configBefore(const std::filesystem::path& data, const std::string& log) {
   return configOf(data, {{"log", log}});
 }
 
-std::string configText(const std::string& origin, const std::filesystem::path& keys, const std::string& log) {
+std::string configText(const std::string& origin, const std::filesystem::path& keys, const std::string& log,
+                       const std::vector<std::pair<std::string, std::string>>& more) {
   std::string text =
       "# Counterfoil. `counterfoil config` shows what is in force and where it came from; environment variables COUNTERFOIL_<NAME> win.\n";
   text += "origin = \"" + origin + "\"\n";
   text += "keys = \"" + keys.string() + "\"\n";
   if (log != kEmbedded) text += "log = \"" + log + "\"\n";
+  for (const auto& [name, value] : more) {
+    const auto isPlain = [](char byte) { return static_cast<unsigned char>(byte) >= 0x20 && byte != '"' && byte != '\\' && byte != 0x7f; };
+    if (!std::all_of(value.begin(), value.end(), isPlain)) {
+      throw Fault(ErrorCode::invalidValue, "setting " + name + " holds a quote, a backslash or a control character", "choose another path");
+    }
+    text += name + " = \"" + value + "\"\n";
+  }
   return text;
 }
 

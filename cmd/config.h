@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cmd/options.h"
@@ -27,6 +28,10 @@ struct Config {
   std::uint32_t kafkaLanes = 0;
   std::uint64_t kafkaSessionMilliseconds = 0;
   std::string nodeName, nodeUrl;  // of this node among those of its ledger; the URL is empty if it is not set
+  std::string keyProvider;        // "file" or "http_kms"
+  // http_kms; paths as those of certificates below
+  std::string kmsUrl, kmsMount, kmsAuthorities, kmsCertificate, kmsCertificateKey, kmsTokenFile;
+  std::int64_t kmsTimeoutMs = 0;
   std::uint64_t intakeBytes = 0;
   std::uint64_t snapshotEveryEntries = 0;
   std::uint64_t idempotencyEntries = 0;
@@ -40,6 +45,7 @@ struct Config {
   std::uint64_t principalPerSecond = 0;
   std::vector<Setting> settings;
 
+  bool hasKeyService() const { return keyProvider == "http_kms"; }
   std::filesystem::path logFolder() const { return data / "log"; }
   std::filesystem::path viewsFolder() const { return data / "views"; }
   std::filesystem::path tokenSocket() const { return data / "token.sock"; }
@@ -53,7 +59,9 @@ inline constexpr std::string_view kConfigFile = "counterfoil.toml";
 Config readConfig(const CommonOptions& common);
 // What will be in force in `data`, whose file is still to be written: the given log, the environment, else what is standard.
 Config configBefore(const std::filesystem::path& data, const std::string& log);
-// The text of a new configuration file. `log` as for Config.
-std::string configText(const std::string& origin, const std::filesystem::path& keys, const std::string& log);
+// The text of a new configuration file: origin, keys folder, `log` as for Config, and further settings by name. Throws Fault(invalidValue)
+// for a value of those with a quote, a backslash or a control character in it.
+std::string configText(const std::string& origin, const std::filesystem::path& keys, const std::string& log,
+                       const std::vector<std::pair<std::string, std::string>>& more = {});
 
 }  // namespace counterfoil::cmd

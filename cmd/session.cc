@@ -6,6 +6,7 @@
 #include <array>
 #include <filesystem>
 
+#include "cmd/key_provider.h"
 #include "cmd/output.h"
 
 namespace counterfoil::cmd {
@@ -33,7 +34,7 @@ std::uint64_t nodeNumber(const std::string& name) {
 }  // namespace
 
 Session::Session(const CommonOptions& common, Access access, bool acceptClock) : common_(common), config_(readConfig(common)) {
-  provider_ = std::make_unique<keys::FileKeyProvider>(config_.keys, random_);
+  provider_ = makeKeyProvider(config_, clock_, random_);
   if (access == Access::read) {
     open_ = openForReading(config_);
     ring_ = std::make_unique<keys::KeyRing>(*provider_, random_);

@@ -11,7 +11,7 @@
 #include "cmd/options.h"
 #include "cmd/system_clock.h"
 #include "ledger/crypto/random.h"
-#include "ledger/keys/file_key_provider.h"
+#include "ledger/keys/key_provider.h"
 #include "ledger/write/ledger.h"
 
 namespace counterfoil::cmd {
@@ -55,7 +55,7 @@ class Session {
   Config config_;
   SystemClock clock_;
   crypto::SystemRandom random_;
-  std::unique_ptr<keys::FileKeyProvider> provider_;
+  std::unique_ptr<keys::KeyProvider> provider_;
   OpenLog open_;
   std::unique_ptr<keys::KeyRing> ring_;
   std::unique_ptr<write::Ledger> ledger_;

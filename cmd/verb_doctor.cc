@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "cmd/key_provider.h"
 #include "cmd/log_choice.h"
 #include "cmd/log_source.h"
 #include "cmd/output.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::uint64_t kLowDiskBytes = 1ULL << 30;
 constexpr std::chrono::milliseconds kKafkaPatience{5'000};
+constexpr std::int64_t kSlowKeyServiceMicroseconds = 50'000;
 
 struct Finding {
   std::string check;
@@ -41,6 +43,7 @@ class Doctor {
     folder("data folder", config.data);
     folder("keys folder", config.keys);
     keyFiles(config);
+    if (config.hasKeyService()) keyService(config);
     place(config);
     disk(config);
     clock();
@@ -75,11 +78,36 @@ class Doctor {
       if ((facts.st_mode & 077) != 0)
         add("key file", "problem", item.path().string() + " can be read by others", "chmod 600 " + item.path().string());
     }
+    if (config.hasKeyService()) return;
     if (files == 0)
       add("key files", "problem", "no key in " + config.keys.string(),
           "restore the keys folder; without it the record can be verified but not read");
     else
       add("key files", "ok", grouped(files) + " key files", "");
+  }
+
+  // What a request of serving would meet: settings, token, certificate, permission; and how long an answer takes.
+  void keyService(const Config& config) {
+    const SystemClock clock;
+    crypto::SystemRandom random;
+    try {
+      const auto provider = makeKeyProvider(config, clock, random);
+      const std::uint32_t version = provider->currentVersion(kSystemWorkspace);  // a connection as well
+      const std::int64_t asked = clock.monotonicNanoseconds();
+      static_cast<void>(provider->currentVersion(kSystemWorkspace));
+      const std::int64_t tookMicroseconds = (clock.monotonicNanoseconds() - asked) / 1'000;
+      if (version == 0) {
+        add("key service", "problem", "it answers, and has no key of this ledger",
+            "is kms_mount right, and the origin unchanged? Else restore its storage; without the keys the record can be verified but not "
+            "read");
+        return;
+      }
+      const bool slow = tookMicroseconds > kSlowKeyServiceMicroseconds;
+      add("key service", slow ? "warning" : "ok", "answers in " + grouped(static_cast<std::uint64_t>(tookMicroseconds)) + " \u00b5s",
+          slow ? "each new key waits for it: look at the network between" : "");
+    } catch (const Fault& fault) {
+      add("key service", "problem", fault.detail(), fault.hint());
+    }
   }
 
   void place(const Config& config) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "cmd/key_provider.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
 #include "cmd/version.h"
@@ -12,12 +13,54 @@
 namespace counterfoil::cmd {
 namespace {
 
+constexpr std::int64_t kInitTimeoutMs = 10'000;
+
 struct InitOptions {
   std::string keys;
   std::string origin = "localhost/counterfoil";
   std::string log = "embedded";
   bool join = false;
+  std::string keyProvider = "file";
+  std::string kmsUrl, kmsMount = "transit", kmsAuthorities, kmsCertificate, kmsCertificateKey, kmsTokenFile;
 };
+
+// The settings of a key service that were given, as they go into the configuration: absolute paths.
+std::vector<std::pair<std::string, std::string>> keyServiceSettings(const InitOptions& options) {
+  std::vector<std::pair<std::string, std::string>> settings;
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty()) settings.emplace_back(name, value);
+  };
+  const auto addPath = [&](const char* name, const std::string& path) {
+    if (!path.empty()) add(name, std::filesystem::absolute(path).lexically_normal().string());
+  };
+  if (options.keyProvider != "file") add("key_provider", options.keyProvider);
+  add("kms_url", options.kmsUrl);
+  if (options.keyProvider != "file") add("kms_mount", options.kmsMount);
+  addPath("kms_token_file", options.kmsTokenFile);
+  addPath("kms_ca", options.kmsAuthorities);
+  addPath("kms_client_cert", options.kmsCertificate);
+  addPath("kms_client_key", options.kmsCertificateKey);
+  return settings;
+}
+
+// Whether a key service already has keys for this origin. Asked before anything is made: without keys there can be no ledger.
+bool keysAreShared(const InitOptions& options, const std::filesystem::path& data) {
+  Config config;
+  config.origin = options.origin;
+  config.keyProvider = options.keyProvider;
+  const auto pathOf = [](const std::string& path) { return path.empty() ? path : std::filesystem::absolute(path).string(); };
+  config.kmsUrl = options.kmsUrl;
+  config.kmsMount = options.kmsMount;
+  config.kmsTokenFile = pathOf(options.kmsTokenFile);
+  config.kmsAuthorities = pathOf(options.kmsAuthorities);
+  config.kmsCertificate = pathOf(options.kmsCertificate);
+  config.kmsCertificateKey = pathOf(options.kmsCertificateKey);
+  config.kmsTimeoutMs = kInitTimeoutMs;
+  config.data = data;
+  const SystemClock clock;
+  crypto::SystemRandom random;
+  return makeKeyProvider(config, clock, random)->currentVersion(kSystemWorkspace) != 0;
+}
 
 void makePrivateFolder(const std::filesystem::path& path) {
   std::error_code error;
@@ -72,7 +115,8 @@ int join(const CommonOptions& common, const Config& config, const std::filesyste
     throw Fault(ErrorCode::keyMissing, "the keys folder " + keys.string() + " is empty",
                 "give the keys folder of the ledger's other nodes with --keys: a shared folder, or a copy for trying out", "--keys");
   }
-  writeConfig(config.data / kConfigFile, configText(facts.origin, std::filesystem::relative(keys, config.data), options.log));
+  writeConfig(config.data / kConfigFile,
+              configText(facts.origin, std::filesystem::relative(keys, config.data), options.log, keyServiceSettings(options)));
   tell(common, config, keys, facts);
   if (!common.json) print("this is one more of its nodes: start it with `counterfoil serve --data " + config.data.string() + "`");
   return 0;
@@ -95,6 +139,15 @@ int init(const CommonOptions& common, const InitOptions& options) {
     throw Fault(ErrorCode::invalidValue, "the keys folder lies inside the data folder",
                 "keep keys beside the data: a copy of the data must not be enough to read it", "--keys");
   }
+  if (options.keyProvider != "file" && options.keyProvider != "http_kms") {
+    throw Fault(ErrorCode::invalidValue, "the key provider must be file or http_kms", "", "--key-provider");
+  }
+  const bool hasKeyService = options.keyProvider == "http_kms";
+  if (!hasKeyService && !options.kmsUrl.empty()) {
+    throw Fault(ErrorCode::usage, "--kms-url needs --key-provider http_kms", "give both, or neither");
+  }
+  const std::string text = configText(options.origin, std::filesystem::relative(keys, clean), options.log, keyServiceSettings(options));
+  const bool shared = hasKeyService && keysAreShared(options, clean);
   makePrivateFolder(clean);
   makePrivateFolder(keys);
   SystemClock clock;
@@ -108,7 +161,6 @@ int init(const CommonOptions& common, const InitOptions& options) {
   facts.origin = options.origin;
   facts.createdAt = clock.wall();
   facts = createLog(fresh, identity, facts);
-  const std::string text = configText(options.origin, std::filesystem::relative(keys, clean), options.log);
   writeConfig(clean / kConfigFile, text);
 
   CommonOptions here = common;
@@ -120,8 +172,19 @@ int init(const CommonOptions& common, const InitOptions& options) {
   started.body().setData(started.arena(), Field::configDigest, digest);
   session.ledger().appendOwn(kSystemWorkspace, std::move(started));
   session.close();
+  if (shared) {
+    note(common,
+         "the key service has keys of this origin already: this ledger shares them. Two ledgers that are not nodes of one need two "
+         "origins: erasing in one would erase in the other");
+  }
   tell(common, fresh, keys, facts);
-  if (!common.json) print("keys in " + keys.string() + ": copy them to a safe place; without them the record can be verified but not read");
+  if (common.json) return 0;
+  if (hasKeyService) {
+    print("key-encryption keys in the key service: its backup decides whether the record can be read");
+    print("keys that sign tokens in " + keys.string());
+  } else {
+    print("keys in " + keys.string() + ": copy them to a safe place; without them the record can be verified but not read");
+  }
   return 0;
 }
 
@@ -135,6 +198,13 @@ void addInit(Verb app, Program& program) {
   verb.option("--origin", options->origin, "Name of the ledger: a URL without scheme").showDefault();
   verb.option("--log", options->log, "Where entries go: embedded or kafka://HOST:PORT,...[/TOPIC]").showDefault();
   verb.flag("--join", options->join, "Make a data folder for one more node of the ledger that the topic holds");
+  verb.option("--key-provider", options->keyProvider, "Where key-encryption keys live: file, or http_kms for a key service").showDefault();
+  verb.option("--kms-url", options->kmsUrl, "Key service that speaks the Transit API: https://HOST:PORT");
+  verb.option("--kms-mount", options->kmsMount, "Path of its Transit engine").showDefault();
+  verb.option("--kms-token-file", options->kmsTokenFile, "File with the token for it");
+  verb.option("--kms-ca", options->kmsAuthorities, "PEM authorities that vouch for its certificate");
+  verb.option("--kms-client-cert", options->kmsCertificate, "PEM certificate to show it");
+  verb.option("--kms-client-key", options->kmsCertificateKey, "PEM key of that certificate");
   verb.whenGiven([&program, options] { program.run = [&program, options] { return init(program.common, *options); }; });
 }
 

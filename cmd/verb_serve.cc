@@ -4,10 +4,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <memory>
 
 #include "cmd/json_log.h"
 #include "cmd/node_duty.h"
@@ -31,6 +34,7 @@
 #include "server/token_socket.h"
 #include "server/verify_jobs.h"
 #include "server/view_readers.h"
+#include "server/waiting_room.h"
 
 namespace counterfoil::cmd {
 namespace {
@@ -49,6 +53,7 @@ constexpr std::size_t kOpenViewsMax = 2'048;
 constexpr std::size_t kDescriptorsOfAView = 3;
 constexpr std::size_t kDescriptorsOfAReader = 12;  // up to four connections stay open
 constexpr std::chrono::seconds kLongestPause{1};
+constexpr std::chrono::milliseconds kLongestKeyPause{10'000};
 
 // As many descriptors as the hard limit gives: each connection is one, each open view three.
 void raiseDescriptorLimit() {
@@ -126,13 +131,67 @@ server::ServerOptions optionsOf(const Config& config, const ServeOptions& flags)
   return options;
 }
 
-void waitForEnd(const sigset_t& signals, server::Server& running) {
+// Looks after a key service that is in trouble: tells the operator once, and asks it again so that it is seen when it is back.
+class KeyServiceWatch {
+ public:
+  KeyServiceWatch(keys::KeyProvider& provider, boost::asio::thread_pool& pool) : provider_(provider), pool_(pool) {}
+  void look() {
+    const auto trouble = provider_.trouble();
+    if (trouble && !told_) spdlog::error("new keys cannot be had, what needs none goes on: {}", trouble->what());
+    if (!trouble && told_) spdlog::info("the key service answers again");
+    told_ = trouble.has_value();
+    if (!trouble || asking_.exchange(true)) return;
+    boost::asio::post(pool_, [this] {
+      try {
+        provider_.probe();
+      } catch (const Fault&) {
+        // trouble() says so.
+      }
+      asking_ = false;
+    });
+  }
+
+ private:
+  keys::KeyProvider& provider_;
+  boost::asio::thread_pool& pool_;
+  bool told_ = false;
+  std::atomic<bool> asking_{false};
+};
+
+// The ledger; null if a signal came first. While its key service does not answer, the server's addresses say so. A service that refuses the
+// token ends the program: only the operator can mend that.
+std::unique_ptr<Session> openWhenKeysAnswer(const CommonOptions& common, bool acceptClock, const server::ServerOptions& options,
+                                            const sigset_t& signals) {
+  const SystemClock clock;
+  crypto::SystemRandom random;
+  std::unique_ptr<server::WaitingRoom> room;
+  for (std::chrono::milliseconds pause{500};; pause = std::min(2 * pause, kLongestKeyPause)) {
+    try {
+      return std::make_unique<Session>(common, Access::follow, acceptClock);
+    } catch (const Fault& fault) {
+      if (!readConfig(common).hasKeyService() || fault.code() != ErrorCode::notReady) throw;
+      if (room) {
+        room->tell(fault);
+      } else {
+        room = std::make_unique<server::WaitingRoom>(options, clock, random, fault);
+        spdlog::error("the ledger does not start yet, {} answers 503: {}", room->url(), fault.what());
+      }
+    }
+    notifyServiceManager("STATUS=waiting for the key service\nEXTEND_TIMEOUT_USEC=60000000\nWATCHDOG=1");
+    const timespec wait{pause.count() / 1'000, static_cast<long>(pause.count() % 1'000) * 1'000'000};
+    const int signal = ::sigtimedwait(&signals, nullptr, &wait);
+    if (signal == SIGTERM || signal == SIGINT) return nullptr;
+  }
+}
+
+void waitForEnd(const sigset_t& signals, server::Server& running, KeyServiceWatch& keyService) {
   const auto watchdog = watchdogInterval();
   const auto pause = watchdog ? std::min<std::chrono::microseconds>(*watchdog, kLongestPause) : kLongestPause;
   const timespec wait{pause.count() / 1'000'000, static_cast<long>(pause.count() % 1'000'000) * 1'000};
   for (;;) {
     const int signal = ::sigtimedwait(&signals, nullptr, &wait);
     if (watchdog) notifyServiceManager("WATCHDOG=1");
+    keyService.look();
     if (signal == SIGHUP) {
       notifyReloading();
       try {
@@ -168,9 +227,11 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   const sigset_t signals = blockSignals();
   raiseDescriptorLimit();
   startJsonLog();
-  Session session(common, Access::follow, flags.acceptClock);
+  const server::ServerOptions options = optionsOf(readConfig(common), flags);
+  const std::unique_ptr<Session> opened = openWhenKeysAnswer(common, flags.acceptClock, options, signals);
+  if (opened == nullptr) return 0;
+  Session& session = *opened;
   const Config& config = session.config();
-  const server::ServerOptions options = optionsOf(config, flags);
 
   views::makeViewFolder(config.viewsFolder());
   const log::LockFile viewLock(config.viewsFolder() / "lock");
@@ -235,13 +296,15 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
                           blocking,
                           config.origin,
                           std::string(kVersion)};
+  service.keyTrouble = [&session] { return session.provider().trouble(); };
+  KeyServiceWatch keyService(session.provider(), blocking);
   server::Server running(service, options);
   running.start();
   const ServerFile file(config.serverFile(), running, config.tokenSocket(), options.certificate);
   print("counterfoil serves " + running.url() + (running.adminUrl().empty() ? "" : ", health and metrics at " + running.adminUrl()));
   std::cout.flush();
   notifyServiceManager("READY=1");
-  waitForEnd(signals, running);
+  waitForEnd(signals, running, keyService);
   notifyServiceManager("STOPPING=1");
   spdlog::info("stopping: requests under way are answered first");
   tokenSocket.stop();

@@ -14,7 +14,7 @@ struct VerifyOptions {
 
 int verifyData(const CommonOptions& common, const VerifyOptions& options) {
   Session session(common, Access::read);
-  const bool keysAtHand = std::filesystem::exists(session.config().keys / "kek");
+  const bool keysAtHand = session.config().hasKeyService() || std::filesystem::exists(session.config().keys / "kek");
   keys::KeyRing* ring = keysAtHand ? &session.keyRing() : nullptr;
   VerifyOutcome outcome;
   try {

@@ -6,9 +6,8 @@
 #include "server/problem.h"
 
 namespace counterfoil::server {
-namespace {
 
-Response health(int status, std::string_view state, const Fault* fault) {
+Response healthAnswer(int status, std::string_view state, const Fault* fault) {
   std::string out;
   JsonObject object(out);
   object.text("status", state);
@@ -17,20 +16,22 @@ Response health(int status, std::string_view state, const Fault* fault) {
   return json(status, std::move(out));
 }
 
-}  // namespace
-
 Admin::Admin(Service& service, const std::atomic<bool>& stopping) : service_(service), stopping_(stopping) {
-  router_.add({"GET", "/healthz", Action::open, [](Call&) -> asio::awaitable<Response> { co_return health(200, "ok", nullptr); }, {}});
+  router_.add(
+      {"GET", "/healthz", Action::open, [](Call&) -> asio::awaitable<Response> { co_return healthAnswer(200, "ok", nullptr); }, {}});
   router_.add({"GET",
                "/readyz",
                Action::open,
                [this](Call&) -> asio::awaitable<Response> {
                  const write::SequencerStatus status = service_.ledger.status();
-                 if (stopping_) co_return health(503, "stopping", nullptr);
-                 if (status.fault) co_return health(503, "not ready", &*status.fault);
+                 if (stopping_) co_return healthAnswer(503, "stopping", nullptr);
+                 if (status.fault) co_return healthAnswer(503, "not ready", &*status.fault);
                  const auto views = service_.views.fault();
-                 if (views) co_return health(503, "the views stand still", &*views);
-                 co_return health(status.ready ? 200 : 503, status.ready ? "ready" : "not ready", nullptr);
+                 if (views) co_return healthAnswer(503, "the views stand still", &*views);
+                 // Leases go on with the keys at hand; only what needs a new one is refused.
+                 const auto trouble = service_.keyTrouble ? service_.keyTrouble() : std::nullopt;
+                 if (status.ready && trouble) co_return healthAnswer(200, "ready, but for new keys", &*trouble);
+                 co_return healthAnswer(status.ready ? 200 : 503, status.ready ? "ready" : "not ready", nullptr);
                },
                {}});
   router_.add({"GET",

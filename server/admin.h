@@ -2,11 +2,15 @@
 #pragma once
 
 #include <atomic>
+#include <string_view>
 
 #include "server/http/router.h"
 #include "server/service.h"
 
 namespace counterfoil::server {
+
+// {"status": state} and, with a fault, its code and detail.
+Response healthAnswer(int status, std::string_view state, const Fault* fault);
 
 class Admin {
  public:

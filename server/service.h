@@ -3,6 +3,8 @@
 
 #include <boost/asio/thread_pool.hpp>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 
 #include "ledger/core/clock.h"
@@ -43,7 +45,8 @@ struct Service {
   crypto::RandomSource& random;
   asio::thread_pool& blocking;  // for SQLite, files and everything that waits
   std::string origin;
-  std::string version;  // of the program
+  std::string version;                                    // of the program
+  std::function<std::optional<Fault>()> keyTrouble = {};  // KeyProvider::trouble(); may be empty
 };
 
 }  // namespace counterfoil::server

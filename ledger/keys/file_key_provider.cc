@@ -55,6 +55,17 @@ Versions versionsIn(const KeyFolder& folder) {
   return versions;
 }
 
+// Oldest first.
+std::vector<std::uint32_t> livingUpTo(const KeyFolder& folder, std::uint32_t last) {
+  std::vector<std::uint32_t> versions;
+  for (const std::string& name : folder.names()) {
+    const std::uint32_t version = versionIn(name, kKeySuffix);
+    if (version != 0 && version <= last) versions.push_back(version);
+  }
+  std::sort(versions.begin(), versions.end());
+  return versions;
+}
+
 // What an interrupted call left: half a new key, a destroyed key that is still there.
 void finishInterrupted(const KeyFolder& folder) {
   folder.shredUnfinished();
@@ -107,11 +118,11 @@ std::shared_ptr<const crypto::AeadKey> FileKeyProvider::key(WorkspaceNumber work
   const std::scoped_lock lock(mutex_);
   if (!folder || version == 0 || folder->has(destroyedName(version)) || !folder->has(keyName(version))) {
     loaded_.erase(name);
-    failMissing(folderOf(workspace), version);
+    return nullptr;
   }
   if (const auto found = loaded_.find(name); found != loaded_.end()) return found->second;
   const std::optional<crypto::SecretBytes> text = folder->read(keyName(version));
-  if (!text) failMissing(folderOf(workspace), version);
+  if (!text) return nullptr;
   const std::optional<crypto::SecretBytes> bytes = parseKeyFile(text->text(), workspace, version);
   if (!bytes) {
     throw Fault(ErrorCode::keyDamaged, (folderOf(workspace) / keyName(version)).string() + " is not as it was written",
@@ -122,14 +133,31 @@ std::shared_ptr<const crypto::AeadKey> FileKeyProvider::key(WorkspaceNumber work
   return result;
 }
 
-std::vector<std::uint8_t> FileKeyProvider::wrap(WorkspaceNumber workspace, std::uint32_t version, const crypto::AeadNonce& nonce,
-                                                crypto::Bytes associatedData, crypto::Bytes plaintext) {
-  return key(workspace, version)->seal(nonce, associatedData, plaintext);
+std::vector<Wrapped> FileKeyProvider::wrap(WorkspaceNumber workspace, std::uint32_t version, std::span<const WrapRequest> requests) {
+  if (version == kNewestVersion) version = currentVersion(workspace);
+  const auto kek = key(workspace, version);
+  if (kek == nullptr) failMissing(folderOf(workspace), version);
+  std::vector<Wrapped> result;
+  result.reserve(requests.size());
+  for (const WrapRequest& request : requests) {
+    Wrapped wrapped{version, random_.bytes<crypto::kAeadNonceSize>(), {}};
+    wrapped.sealed = kek->seal(wrapped.nonce, request.associatedData, request.plaintext);
+    result.push_back(std::move(wrapped));
+  }
+  return result;
 }
 
-std::optional<crypto::SecretBytes> FileKeyProvider::unwrap(WorkspaceNumber workspace, std::uint32_t version, const crypto::AeadNonce& nonce,
-                                                           crypto::Bytes associatedData, crypto::Bytes sealed) {
-  return key(workspace, version)->open(nonce, associatedData, sealed);
+std::vector<Unwrapped> FileKeyProvider::unwrap(std::span<const UnwrapRequest> requests) {
+  std::vector<Unwrapped> result(requests.size());
+  for (std::size_t index = 0; index < requests.size(); ++index) {
+    const UnwrapRequest& request = requests[index];
+    const auto kek = key(request.workspace, request.version);
+    if (kek == nullptr) continue;
+    auto plaintext = kek->open(request.nonce, request.associatedData, request.sealed);
+    result[index].outcome = plaintext ? UnwrapOutcome::opened : UnwrapOutcome::notAuthentic;
+    if (plaintext) result[index].plaintext = std::move(*plaintext);
+  }
+  return result;
 }
 
 void FileKeyProvider::destroyVersion(WorkspaceNumber workspace, std::uint32_t version) {
@@ -137,13 +165,14 @@ void FileKeyProvider::destroyVersion(WorkspaceNumber workspace, std::uint32_t ve
   if (!folder) return;
   folder->lock();
   finishInterrupted(*folder);
-  if (folder->has(keyName(version))) {
+  if (version > versionsIn(*folder).greatest) return;
+  for (const std::uint32_t doomed : livingUpTo(*folder, version)) {
     // The mark first: a crash between the two leaves a key that nobody uses, and whose number nobody takes.
-    folder->write(destroyedName(version), {}, random_);
-    folder->shred(keyName(version));
+    folder->write(destroyedName(doomed), {}, random_);
+    folder->shred(keyName(doomed));
   }
   const std::scoped_lock lock(mutex_);
-  loaded_.erase(KeyName{workspace.value, version});
+  loaded_.erase(loaded_.lower_bound(KeyName{workspace.value, 0}), loaded_.upper_bound(KeyName{workspace.value, version}));
 }
 
 }  // namespace counterfoil::keys

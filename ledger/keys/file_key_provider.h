@@ -25,15 +25,14 @@ class FileKeyProvider final : public KeyProvider {
 
   std::uint32_t currentVersion(WorkspaceNumber workspace) override;
   std::uint32_t createVersion(WorkspaceNumber workspace) override;
-  std::vector<std::uint8_t> wrap(WorkspaceNumber workspace, std::uint32_t version, const crypto::AeadNonce& nonce,
-                                 crypto::Bytes associatedData, crypto::Bytes plaintext) override;
-  std::optional<crypto::SecretBytes> unwrap(WorkspaceNumber workspace, std::uint32_t version, const crypto::AeadNonce& nonce,
-                                            crypto::Bytes associatedData, crypto::Bytes sealed) override;
+  std::vector<Wrapped> wrap(WorkspaceNumber workspace, std::uint32_t version, std::span<const WrapRequest> requests) override;
+  std::vector<Unwrapped> unwrap(std::span<const UnwrapRequest> requests) override;
   void destroyVersion(WorkspaceNumber workspace, std::uint32_t version) override;
 
  private:
   using KeyName = std::pair<std::uint64_t, std::uint32_t>;
 
+  // Null if the version is not there.
   std::shared_ptr<const crypto::AeadKey> key(WorkspaceNumber workspace, std::uint32_t version);
   std::filesystem::path folderOf(WorkspaceNumber workspace) const;
 

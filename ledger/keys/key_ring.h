@@ -28,6 +28,13 @@ struct LogKey {
 
 class KeyRing;
 
+enum class ApplyOutcome : std::uint8_t { applied, someWithheld, damaged };
+
+struct WorkspaceWrappedKeys {
+  WorkspaceNumber workspace;
+  std::vector<WrappedKey> keys;
+};
+
 // One workspace's keys. Thread safe; look-ups take a shared lock for some ten nanoseconds and do no I/O, unless they make a key.
 class WorkspaceKeys final : public RedactionKeys {
  public:
@@ -50,14 +57,19 @@ class WorkspaceKeys final : public RedactionKeys {
   // K_state, which seals this workspace's sections of snapshots, made if there is none.
   std::shared_ptr<const LogKey> stateKey();
 
-  // Takes a key from a durable record. One already known becomes durable. Faults of the provider pass (keyMissing: its key-encryption key
-  // was destroyed). False if the wrapped form does not authenticate; nothing is changed then.
-  [[nodiscard]] bool applyWrapped(const WrappedKey& key);
+  // Takes keys from a durable record. One already known becomes durable. Those whose key-encryption key was destroyed are passed over, and
+  // the outcome says so. Damaged: one does not authenticate; nothing is changed then. Other faults of the provider pass.
+  [[nodiscard]] ApplyOutcome applyWrapped(std::span<const WrappedKey> keys);
+  // Has those of `used` wrapped that are pending, and the directory key a subject's key is found by: carry() asks the provider for nothing
+  // then. For whoever may not stop half-way, or must not wait. Faults of the provider pass; nothing is changed then.
+  void prepare(std::span<const KeyId> used);
   // The wrapped form of those of `used` that are pending and not yet carried by an earlier record; marks them carried. A subject's key
   // brings the directory key it is found by. Faults of the provider pass; nothing is marked then.
   std::vector<WrappedKey> carry(std::span<const KeyId> used);
-  // Every durable key, wrapped under the provider's newest version: what a `keys` record holds before an older version is destroyed.
+  // Every durable key, wrapped anew under the provider's newest version: what a `keys` record holds before an older version is destroyed.
   std::vector<WrappedKey> survivors();
+  // Every durable key as it was wrapped last, without a word to the provider: what a snapshot holds.
+  std::vector<WrappedKey> durableKeys() const;
   // The carried keys among `ids` are durable from now on.
   void settle(std::span<const KeyId> ids);
   // Forgets and wipes every key that is not durable.
@@ -88,6 +100,8 @@ class KeyRing {
   ~KeyRing();
   // The keys of a workspace, an empty set at first. The first key made in it makes a key-encryption key at the provider if there is none.
   std::shared_ptr<WorkspaceKeys> workspace(WorkspaceNumber number);
+  // WorkspaceKeys::applyWrapped() for many workspaces in one request to the provider.
+  [[nodiscard]] ApplyOutcome applyWrapped(std::span<const WorkspaceWrappedKeys> keys);
   void dropPending();
 
  private:

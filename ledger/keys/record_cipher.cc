@@ -103,17 +103,13 @@ bool fromSealed(const StructValue& sealed, OpenedRecord& opened) {
 }
 
 // False if one is damaged. Those whose key-encryption key is gone are passed over: what they protected is withheld.
-bool applyKeys(WorkspaceKeys& keys, std::span<const StructValue> wrapped) {
-  for (const StructValue& value : wrapped) {
-    WrappedKey key;
-    if (!fromValue(value, key)) return false;
-    try {
-      if (!keys.applyWrapped(key)) return false;
-    } catch (const Fault& fault) {
-      if (fault.code() != ErrorCode::keyMissing) throw;
-    }
+bool applyKeys(WorkspaceKeys& keys, std::span<const StructValue> values) {
+  if (values.empty()) return true;
+  std::vector<WrappedKey> wrapped(values.size());
+  for (std::size_t index = 0; index < values.size(); ++index) {
+    if (!fromValue(values[index], wrapped[index])) return false;
   }
-  return true;
+  return keys.applyWrapped(wrapped) != ApplyOutcome::damaged;
 }
 
 // Memory for one record at a time, kept for the next. Wiped where a plaintext lay.

@@ -117,20 +117,6 @@ void WorkspaceKeys::State::needKek() {
   hasKek.store(true, std::memory_order_release);
 }
 
-WrappedKey WorkspaceKeys::State::wrap(std::uint32_t version, const KeyId& id, KeyPurpose purpose, std::uint64_t generation,
-                                      const DirectoryTag& tag, crypto::Bytes bytes) {
-  WrappedKey result;
-  result.keyId = id;
-  result.purpose = purpose;
-  result.generation = generation;
-  result.kek = version;
-  result.nonce = random.bytes<crypto::kAeadNonceSize>();
-  crypto::WipingVector plain(bytes.begin(), bytes.end());
-  if (purpose == KeyPurpose::subject) plain.insert(plain.end(), tag.begin(), tag.end());
-  result.sealed = provider.wrap(number, version, result.nonce, wrapAssociatedData(number, result), plain);
-  return result;
-}
-
 DirectoryTag WorkspaceKeys::State::tagOf(const MacKey& key, PrincipalKind kind, std::string_view id) const {
   return key.hmac.mac({bytesOf(kindText(kind)), bytesOf("\n"), bytesOf(id)});
 }

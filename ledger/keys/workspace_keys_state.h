@@ -6,7 +6,9 @@
 #include <map>
 #include <mutex>
 #include <shared_mutex>
+#include <span>
 #include <unordered_map>
+#include <vector>
 
 #include "ledger/keys/key_ring.h"
 
@@ -38,6 +40,7 @@ struct DataKey {
   KeyStatus status = KeyStatus::durable;  // changed by setStatus() alone
   std::uint64_t generation = 0;
   DirectoryTag tag{};  // subjects: zero for the workspace's own
+  Wrapped wrapped;     // version 0: not wrapped yet, which a durable key never is
   crypto::SecretBytes bytes;
   std::shared_ptr<const LogKey> aead;
   std::shared_ptr<const MacKey> mac;
@@ -45,6 +48,16 @@ struct DataKey {
   std::shared_ptr<const FingerprintKey> fingerprint;
 
   crypto::Bytes keyBytes() const;
+};
+
+// What wrapping needs, copied out from under the lock: the provider may block.
+struct ToWrap {
+  KeyId id;
+  KeyPurpose purpose;
+  std::uint64_t generation;
+  crypto::WipingVector plaintext;  // the key, and a subject's directory tag
+
+  ToWrap(const KeyId& keyId, const DataKey& key);
 };
 
 // `keys` is the authority; the others find a key by what it is for and hold only ids that are in `keys`.
@@ -69,6 +82,7 @@ struct WorkspaceKeys::State {
   std::shared_ptr<const MacKey> directory;
   std::shared_ptr<const MacKey> digest;
   std::shared_ptr<const LogKey> state;
+  std::uint32_t newestKek = 0;  // seen so far: a form under an older one may be worthless by the time a record carries it
 
   // The functions below expect the lock to be held for writing.
 
@@ -83,9 +97,11 @@ struct WorkspaceKeys::State {
 
   // Makes the first key-encryption key if the provider has none. Expects the lock not to be held: it may block.
   void needKek();
+  bool isWrapped(const DataKey& key) const { return key.wrapped.version != 0 && key.wrapped.version >= newestKek; }
+  // The pending ones of `used`, and the directory key of subjects among them, each once. Expects the lock to be held.
+  std::vector<KeyId> withDirectory(std::span<const KeyId> used) const;
   // Wraps under the provider's newest version. Expects the lock not to be held.
-  WrappedKey wrap(std::uint32_t version, const KeyId& id, KeyPurpose purpose, std::uint64_t generation, const DirectoryTag& tag,
-                  crypto::Bytes bytes);
+  std::vector<WrappedKey> wrapAll(std::span<const ToWrap> keys);
   // What `find` knows, else what it finds after `makeKey`; only the second takes the lock for writing. Expects the lock not to be held.
   template <class Find, class Make>
   auto findOrMake(const Find& find, const Make& makeKey) {

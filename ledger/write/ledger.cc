@@ -47,6 +47,12 @@ struct Ledger::Desk {
   redact::Redactor redactor;
   Desk(std::shared_ptr<keys::WorkspaceKeys> workspaceKeys, const KnownSecrets& known, crypto::RandomSource& random)
       : keys(std::move(workspaceKeys)), redactor(*keys, &known, random) {}
+  // Whatever new key the record will need is wrapped here, on the caller's thread: the sequencer must not wait for a key service.
+  void prepare(const RedactionResult& redaction, Timestamp now) {
+    std::vector<KeyId> used = redaction.keysUsed;
+    used.push_back(keys->logKey(now)->id);
+    keys->prepare(used);
+  }
 };
 
 Ledger::Ledger(log::EventLog& eventLog, keys::KeyProvider& provider, const Clock& clock, crypto::RandomSource& random,
@@ -73,6 +79,8 @@ void Ledger::restore(const std::function<void(const std::string&)>& note) {
   try {
     restored = file.read(*state_, known_, ring_, why);
   } catch (const Fault& fault) {
+    // Keys that cannot be had now cannot be had for the log either.
+    if (fault.code() == ErrorCode::notReady || fault.code() == ErrorCode::keyPermissions) throw;
     why = fault.detail();
   }
   if (restored) return;
@@ -195,6 +203,7 @@ void Ledger::redactInto(Request& request, Event fact) {
   Desk& desk = deskOf(request.workspace);
   request.keyRemovals = desk.keys->removals();
   request.event.emplace(desk.redactor.redact(std::move(fact)));
+  desk.prepare(request.event->redaction(), clock_.wall());
   request.bytes = sizeOf(request.event->redaction());
 }
 
@@ -209,6 +218,7 @@ void Ledger::execute(std::string_view workspaceId, Command command, Completion d
     request.keyRemovals = desk.keys->removals();
     request.command.emplace(desk.redactor.redact(std::move(command)));
     request.requestBinding = requestBinding(*request.command, *desk.keys);
+    desk.prepare(request.command->redaction(), clock_.wall());
     request.bytes = sizeOf(request.command->redaction());
   });
 }

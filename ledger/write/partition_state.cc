@@ -78,11 +78,11 @@ std::optional<EntryId> PartitionState::applyRecord(const log::ValidRecord& recor
     case keys::OpenOutcome::withheld:
       // A reader may pass over what it cannot open. The writer may not: it would decide without knowing, and make new keys for a workspace
       // that has some.
-      throw Fault(
-          ErrorCode::keyMissing,
-          "no key at hand opens the records of workspace number " + std::to_string(record.workspace.value) +
-              ": its key-encryption key is not in the keys folder",
-          "restore the keys folder from its backup (if it is whole, `counterfoil verify` says what was changed); nothing was written");
+      throw Fault(ErrorCode::keyMissing,
+                  "no key at hand opens the records of workspace number " + std::to_string(record.workspace.value) +
+                      ": its key-encryption key is neither in the keys folder nor in the key service",
+                  "restore the keys folder, or the key service, from its backup (if it is whole, `counterfoil verify` says what was "
+                  "changed); nothing was written");
     case keys::OpenOutcome::damaged:
       damaged(record, "a record does not open: it was changed, or the key in the keys folder is another than the one it was sealed with");
     case keys::OpenOutcome::opened:

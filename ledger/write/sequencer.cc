@@ -157,6 +157,7 @@ bool Sequencer::idle() {
 std::int64_t Sequencer::untilDue(std::int64_t most) {
   if (!writer_ || !ledgerClock_) return std::min(most, kRetryAfter);
   if (enoughInFlight()) return most;  // a result will come
+  if (keysLacking_) return most;      // what is due cannot be recorded before the keys are there: look again then
   for (const WorkspaceNumber number : attention_) {
     // While the clock is paused only owed ends go on; the rest of the list waits for it.
     if (!ledgerClock_->paused() || state_.workspace(number).hasOwed()) return 0;

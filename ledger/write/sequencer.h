@@ -144,6 +144,8 @@ class Sequencer {
   // What was read is durable: nothing of it is ever undone.
   void adopt(const std::vector<WorkspaceNumber>& workspaces);
   void buildBatch(Timestamp now);
+  // Whether an entry of this workspace could be sealed now. Asks the provider of keys only when a month's first key is to be made.
+  bool keysReady(WorkspaceState& workspace, Timestamp now);
   void addDue(Batch& batch, Timestamp now);
   void addRequest(Batch& batch, Request request, Timestamp now);
   // Throws Fault(logUnavailable) if a key that the request was redacted under is gone.
@@ -182,6 +184,8 @@ class Sequencer {
   bool unfinished_ = true;                // after start and recovery: look again
   std::set<WorkspaceNumber> attention_;   // workspaces in which something may be owed or due
   std::vector<WorkspaceNumber> changed_;  // in the batch being built
+  std::deque<Overload> overloads_;        // not recorded yet
+  bool keysLacking_ = false;              // something due had to wait for the provider of keys
   std::unordered_map<WorkspaceNumber, LeaseCounts, WorkspaceNumberHash> counted_;
   std::function<void(const std::string&, WorkspaceNumber)> created_;
   std::unordered_set<WorkspaceNumber, WorkspaceNumberHash> known_;  // told to created_

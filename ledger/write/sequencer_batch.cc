@@ -14,10 +14,20 @@ EntryId freshId(Timestamp now, crypto::RandomSource& random) {
   return makeUuidV7(now, random.bytes<10>());
 }
 
+// What a record of this entry needs: the keys it was redacted with, and the one it is sealed under.
+std::vector<KeyId> keysOf(const Entry& entry, keys::WorkspaceKeys& workspaceKeys) {
+  std::vector<KeyId> used = entry.redaction().keysUsed;
+  used.push_back(workspaceKeys.logKey(entry.recordedAt())->id);
+  // The key of snapshots must be in the log before a snapshot is sealed with it.
+  if (entry.seq().value == 0) used.push_back(workspaceKeys.stateKey()->id);
+  return used;
+}
+
 }  // namespace
 
 void Sequencer::buildBatch(Timestamp now) {
   auto batch = std::make_unique<Batch>();
+  keysLacking_ = false;
   recordJump(*batch, now);
   recordOverloads(*batch, now);
   finishCreations(*batch, now);
@@ -78,7 +88,13 @@ Answer Sequencer::record(Batch& batch, WorkspaceState& workspace, std::vector<Re
   std::vector<Entry> entries;
   entries.reserve(events.size());
   for (RedactedEvent& event : events) entries.push_back(chain(std::move(event), workspace.number(), now, random_.bytes<16>(), head));
-  // Nothing has changed so far; from here on nothing may fail but for defects.
+  std::vector<KeyId> allUsed;
+  for (const Entry& entry : entries) {
+    const std::vector<KeyId> used = keysOf(entry, *workspaceKeys);
+    allUsed.insert(allUsed.end(), used.begin(), used.end());
+  }
+  workspaceKeys->prepare(allUsed);
+  // Nothing has changed so far; from here on nothing may fail but for defects: the provider of keys is not asked again.
   state_.touch(workspace);
   attention_.insert(workspace.number());
   if (changed_.empty() || changed_.back() != workspace.number()) changed_.push_back(workspace.number());
@@ -92,11 +108,7 @@ Answer Sequencer::record(Batch& batch, WorkspaceState& workspace, std::vector<Re
       answer.lease = each.lease;
     }
     const auto logKey = workspaceKeys->logKey(entry.recordedAt());
-    std::vector<KeyId> used = entry.redaction().keysUsed;
-    used.push_back(logKey->id);
-    // The key of snapshots must be in the log before a snapshot is sealed with it.
-    if (entry.seq().value == 0) used.push_back(workspaceKeys->stateKey()->id);
-    std::vector<keys::WrappedKey> newKeys = workspaceKeys->carry(used);
+    std::vector<keys::WrappedKey> newKeys = workspaceKeys->carry(keysOf(entry, *workspaceKeys));
     if (!newKeys.empty()) {
       std::vector<KeyId> ids;
       for (const keys::WrappedKey& key : newKeys) ids.push_back(key.keyId);
@@ -124,16 +136,30 @@ Answer Sequencer::record(Batch& batch, WorkspaceState& workspace, std::vector<Re
 
 // ---- what is due ----
 
+bool Sequencer::keysReady(WorkspaceState& workspace, Timestamp now) {
+  try {
+    const auto workspaceKeys = ring_.workspace(workspace.number());
+    const KeyId logKey = workspaceKeys->logKey(std::max(now, workspace.head().lastRecordedAt))->id;
+    workspaceKeys->prepare({&logKey, 1});
+    return true;
+  } catch (const Fault&) {
+    // Whoever asked for something is told by its own request; what only time asks for waits.
+    keysLacking_ = true;
+    return false;
+  }
+}
+
 void Sequencer::addDue(Batch& batch, Timestamp now) {
   std::size_t left = options_.duePerBatchMax;
   const auto recordOwed = [&](WorkspaceState& workspace) {
-    while (left > 0 && workspace.hasOwed()) {
+    while (left > 0 && workspace.hasOwed() && keysReady(workspace, now)) {
       std::vector<RedactedEvent> events;
       events.push_back(owedEnd(workspace));
       record(batch, workspace, std::move(events), now, false);
       --left;
     }
   };
+  // The workspace's keys must be ready.
   const auto recordDue = [&](WorkspaceState& workspace, LeaseSlot slot) {
     auto event = dueEnd(workspace, slot, now);
     if (!event) return;
@@ -154,6 +180,10 @@ void Sequencer::addDue(Batch& batch, Timestamp now) {
       attention_.insert(timer.workspace);  // ends by its producer's watermark, below
       continue;
     }
+    if (!keysReady(workspace, now)) {
+      state_.timers().arm({{now.nanoseconds + kNanosecondsPerSecond}, timer.workspace, timer.slot, timer.stamp});
+      continue;
+    }
     recordDue(workspace, timer.slot);
     recordOwed(workspace);
   }
@@ -164,13 +194,14 @@ void Sequencer::addDue(Batch& batch, Timestamp now) {
     WorkspaceState& workspace = state_.workspace(number);
     due.clear();
     workspace.collectReportedDue(now, left, due);
+    if (!due.empty() && !keysReady(workspace, now)) continue;
     for (const LeaseSlot slot : due) recordDue(workspace, slot);
     if (left > 0 && !workspace.hasOwed()) attention_.erase(number);
   }
 }
 
 void Sequencer::recordJump(Batch& batch, Timestamp now) {
-  const auto jump = ledgerClock_->takeJump();
+  const auto jump = keysReady(state_.workspace(kSystemWorkspace), now) ? ledgerClock_->takeJump() : std::nullopt;
   if (jump) {
     RedactedEvent event = RedactedEvent::ofLedger(Kind::clockJumped, freshId(now, random_));
     event.body().setTime(Field::from, jump->from);
@@ -187,7 +218,10 @@ void Sequencer::recordJump(Batch& batch, Timestamp now) {
 }
 
 void Sequencer::recordOverloads(Batch& batch, Timestamp now) {
-  for (const Overload& overload : intake_.takeOverloads()) {
+  for (Overload& overload : intake_.takeOverloads()) overloads_.push_back(std::move(overload));
+  while (!overloads_.empty() && keysReady(state_.workspace(overloads_.front().workspace), now)) {
+    const Overload overload = std::move(overloads_.front());
+    overloads_.pop_front();
     RedactedEvent event = RedactedEvent::ofLedger(Kind::intakeOverloaded, freshId(now, random_));
     Arena& arena = event.arena();
     event.body().setTime(Field::from, overload.from);
@@ -292,6 +326,9 @@ void Sequencer::createWorkspace(Batch& batch, Request& request, Timestamp now) {
   }
   const EntryId entryId = request.id();
   const std::uint64_t number = system.nextNumber();
+  // The chain's first keys before its number is given away: without them it could not begin.
+  const auto firstKeys = ring_.workspace({number});
+  firstKeys->prepare(std::vector<KeyId>{firstKeys->logKey(now)->id, firstKeys->stateKey()->id});
   RedactedEvent event = RedactedEvent::ofLedger(Kind::workspaceCreated, entryId);
   Arena& arena = event.arena();
   event.common().setText(arena, Field::source, "api");
@@ -313,7 +350,12 @@ void Sequencer::finishCreations(Batch& batch, Timestamp now) {
   if (!unfinished_) return;
   unfinished_ = false;
   for (const auto& [id, number] : state_.workspace(kSystemWorkspace).allocated()) {
-    if (state_.workspace({number}).head().size() == 0) beginChain(batch, id, {number}, now);
+    if (state_.workspace({number}).head().size() != 0) continue;
+    try {
+      beginChain(batch, id, {number}, now);
+    } catch (const Fault&) {
+      unfinished_ = true;  // its keys cannot be had now; nothing has changed
+    }
   }
 }
 

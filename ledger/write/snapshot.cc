@@ -53,7 +53,7 @@ void saveKeys(ByteWriter& writer, const std::vector<keys::WrappedKey>& wrapped) 
   }
 }
 
-bool loadKeys(ByteReader& reader, keys::WorkspaceKeys& workspaceKeys) {
+bool readKeys(ByteReader& reader, std::vector<keys::WrappedKey>& wrapped) {
   for (std::uint64_t left = reader.count(40); left > 0; --left) {
     keys::WrappedKey key;
     reader.fixed(key.keyId.bytes);
@@ -63,9 +63,29 @@ bool loadKeys(ByteReader& reader, keys::WorkspaceKeys& workspaceKeys) {
     reader.fixed(key.nonce);
     const std::string_view sealed = reader.text();
     key.sealed.assign(sealed.begin(), sealed.end());
-    if (reader.failed() || !workspaceKeys.applyWrapped(key)) return false;
+    if (reader.failed()) return false;
+    wrapped.push_back(std::move(key));
   }
   return !reader.failed();
+}
+
+void skipSealed(ByteReader& reader) {
+  crypto::AeadNonce nonce{};
+  reader.fixed(nonce);
+  reader.text();
+}
+
+// The keys of all workspaces in one go, before their sections are opened: a key service is asked once for all and not once for each.
+// `reader` is a copy.
+bool loadKeys(ByteReader reader, keys::KeyRing& ring) {
+  std::vector<keys::WorkspaceWrappedKeys> all;
+  for (std::uint64_t left = reader.count(30); left > 0; --left) {
+    keys::WorkspaceWrappedKeys& each = all.emplace_back();
+    each.workspace = WorkspaceNumber{reader.number()};
+    if (!readKeys(reader, each.keys)) return false;
+    skipSealed(reader);
+  }
+  return !reader.failed() && ring.applyWrapped(all) == keys::ApplyOutcome::applied;
 }
 
 void seal(ByteWriter& writer, const keys::LogKey& key, WorkspaceNumber workspace, Position next, const std::vector<std::uint8_t>& plain,
@@ -151,7 +171,7 @@ void SnapshotFile::write(PartitionState& state, KnownSecretStore& known, keys::K
   for (const WorkspaceNumber number : numbers) {
     const auto workspaceKeys = ring.workspace(number);
     writer.number(number.value);
-    saveKeys(writer, workspaceKeys->survivors());
+    saveKeys(writer, workspaceKeys->durableKeys());
     part.clear();
     std::vector<std::uint8_t> section;
     state.workspace(number).save(section);
@@ -187,10 +207,13 @@ bool SnapshotFile::read(PartitionState& state, KnownSecretStore& known, keys::Ke
   why = "its content is not in the expected form";
   if (!log::FoldState::load({reinterpret_cast<const std::uint8_t*>(fold.data()), fold.size()}, state.durable_)) return false;
   state.lastRecordedAt_.nanoseconds = reader.integer();
+  if (!loadKeys(reader, ring)) return false;
+  std::vector<keys::WrappedKey> passedOver;
   for (std::uint64_t left = reader.count(30); left > 0; --left) {
     const WorkspaceNumber number{reader.number()};
     const auto workspaceKeys = ring.workspace(number);
-    if (!loadKeys(reader, *workspaceKeys)) return false;
+    passedOver.clear();
+    if (!readKeys(reader, passedOver)) return false;
     const auto part = open(reader, *workspaceKeys->stateKey(), number, state.durable_.next);
     if (!part) {
       why = "a section does not open under the workspace's key";

@@ -31,17 +31,34 @@ class MemoryKeyProvider final : public keys::KeyProvider {
     keys_.emplace(Name{workspace.value, version}, std::make_shared<crypto::AeadKey>(random_.bytes<crypto::kAeadKeySize>()));
     return version;
   }
-  std::vector<std::uint8_t> wrap(WorkspaceNumber workspace, std::uint32_t version, const crypto::AeadNonce& nonce,
-                                 crypto::Bytes associatedData, crypto::Bytes plaintext) override {
-    return find(workspace, version)->seal(nonce, associatedData, plaintext);
+  std::vector<keys::Wrapped> wrap(WorkspaceNumber workspace, std::uint32_t version, std::span<const keys::WrapRequest> requests) override {
+    if (version == keys::kNewestVersion) version = currentVersion(workspace);
+    const auto key = find(workspace, version);
+    if (key == nullptr) throw Fault(ErrorCode::keyMissing, "no such version");
+    std::vector<keys::Wrapped> result;
+    for (const keys::WrapRequest& request : requests) {
+      keys::Wrapped wrapped{version, random_.bytes<crypto::kAeadNonceSize>(), {}};
+      wrapped.sealed = key->seal(wrapped.nonce, request.associatedData, request.plaintext);
+      result.push_back(std::move(wrapped));
+    }
+    return result;
   }
-  std::optional<crypto::SecretBytes> unwrap(WorkspaceNumber workspace, std::uint32_t version, const crypto::AeadNonce& nonce,
-                                            crypto::Bytes associatedData, crypto::Bytes sealed) override {
-    return find(workspace, version)->open(nonce, associatedData, sealed);
+  std::vector<keys::Unwrapped> unwrap(std::span<const keys::UnwrapRequest> requests) override {
+    std::vector<keys::Unwrapped> result(requests.size());
+    for (std::size_t index = 0; index < requests.size(); ++index) {
+      const keys::UnwrapRequest& request = requests[index];
+      const auto key = find(request.workspace, request.version);
+      if (key == nullptr) continue;
+      auto plaintext = key->open(request.nonce, request.associatedData, request.sealed);
+      result[index].outcome = plaintext ? keys::UnwrapOutcome::opened : keys::UnwrapOutcome::notAuthentic;
+      if (plaintext) result[index].plaintext = std::move(*plaintext);
+    }
+    return result;
   }
   void destroyVersion(WorkspaceNumber workspace, std::uint32_t version) override {
     const std::scoped_lock lock(mutex_);
-    keys_.erase(Name{workspace.value, version});
+    if (version > greatest_[workspace.value]) return;
+    keys_.erase(keys_.lower_bound(Name{workspace.value, 0}), keys_.upper_bound(Name{workspace.value, version}));
   }
   // From now on wrap() and unwrap() answer notReady, as an unreachable key service does.
   void setReachable(bool reachable) {
@@ -51,12 +68,12 @@ class MemoryKeyProvider final : public keys::KeyProvider {
 
  private:
   using Name = std::pair<std::uint64_t, std::uint32_t>;
+  // Null if the version is not there.
   std::shared_ptr<crypto::AeadKey> find(WorkspaceNumber workspace, std::uint32_t version) {
     const std::scoped_lock lock(mutex_);
     if (!reachable_) throw Fault(ErrorCode::notReady, "the key service does not answer");
     const auto found = keys_.find(Name{workspace.value, version});
-    if (found == keys_.end()) throw Fault(ErrorCode::keyMissing, "no such version");
-    return found->second;
+    return found == keys_.end() ? nullptr : found->second;
   }
 
   crypto::RandomSource& random_;

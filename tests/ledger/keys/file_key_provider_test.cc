@@ -51,15 +51,15 @@ using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
 constexpr WorkspaceNumber kWorkspace{3};
-constexpr crypto::AeadNonce kNonce{};
 
 class FileKeyProviderTest : public ::testing::Test {
  protected:
   fs::path numberFolder() const { return folder_.path() / "kek" / "3"; }
   fs::path keyFile(int version = 1) const { return numberFolder() / (std::to_string(version) + ".key"); }
   FileKeyProvider fresh() { return FileKeyProvider(folder_.path(), random_); }
-  static std::vector<std::uint8_t> use(FileKeyProvider& provider, std::uint32_t version = 1) {
-    return provider.wrap(kWorkspace, version, kNonce, {}, {});
+  static Wrapped use(FileKeyProvider& provider, std::uint32_t version = 1) {
+    const WrapRequest nothing;
+    return provider.wrap(kWorkspace, version, {&nothing, 1}).at(0);
   }
   // The fault of a fresh provider's use of version 1.
   Fault faultOfUse() {
@@ -119,7 +119,8 @@ TEST_F(FileKeyProviderTest, WritesTheDocumentedText) {
   EXPECT_EQ(text, checked + "check " + toHex(digest) + "\n");
   // The file holds the very key that wraps.
   FileKeyProvider provider = fresh();
-  EXPECT_EQ(use(provider), crypto::AeadKey(crypto::Bytes(*bytes)).seal(kNonce, {}, {}));
+  const Wrapped wrapped = use(provider);
+  EXPECT_EQ(wrapped.sealed, crypto::AeadKey(crypto::Bytes(*bytes)).seal(wrapped.nonce, {}, {}));
 }
 
 TEST_F(FileKeyProviderTest, RefusesEveryFlippedByte) {
