@@ -1,6 +1,7 @@
 #include "cmd/config.h"
 
 #include <toml++/toml.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -34,6 +35,12 @@ constexpr Known kKnown[] = {
     {"tls_cert", "", "PEM certificate chain: the API speaks TLS 1.3 with it", false},
     {"tls_key", "", "PEM key of the certificate, readable by its owner alone", false},
     {"tls_client_ca", "", "PEM authorities of client certificates that tokens are bound to", false},
+    {"node_name", "", "Name of this node among several on one log; empty: the host's name", false},
+    {"node_url", "", "Where other nodes and redirected callers reach this one; empty: `listen`, as it is", false},
+    {"peer_ca", "", "PEM authorities of the nodes' certificates", false},
+    {"peer_cert", "", "PEM certificate chain that this node shows to the others", false},
+    {"peer_key", "", "PEM key of peer_cert, readable by its owner alone", false},
+    {"peer_subjects", "", "Names in certificates of nodes that may pass requests on (RFC 2253), a semicolon between them", false},
     {"server_threads", "2", "Threads that serve connections", true},
     {"connections_max", "20000", "Connections open at once", true},
     {"workspace_entries_per_second", "20000", "Entries a second that one workspace may record", true},
@@ -91,6 +98,27 @@ std::uint64_t numberOf(const Setting& setting) {
   return number;
 }
 
+std::string hostName() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof(name) - 1) == 0 ? std::string(name) : std::string();
+}
+
+// A semicolon in a name is escaped there (RFC 2253 2.4).
+std::vector<std::string> subjectsOf(std::string_view text) {
+  std::vector<std::string> result(1);
+  for (std::size_t index = 0; index < text.size(); ++index) {
+    if (text[index] == ';') {
+      result.emplace_back();
+      continue;
+    }
+    const bool isLead = result.back().empty() && text[index] == ' ';
+    if (!isLead) result.back() += text[index];
+    if (text[index] == '\\' && index + 1 < text.size()) result.back() += text[++index];
+  }
+  std::erase(result, std::string());
+  return result;
+}
+
 }  // namespace
 
 Config readConfig(const CommonOptions& common) {
@@ -131,6 +159,12 @@ Config readConfig(const CommonOptions& common) {
   config.certificate = fileOf("tls_cert");
   config.certificateKey = fileOf("tls_key");
   config.clientAuthorities = fileOf("tls_client_ca");
+  config.nodeName = settings["node_name"].value.empty() ? hostName() : settings["node_name"].value;
+  config.nodeUrl = settings["node_url"].value;
+  config.peerAuthorities = fileOf("peer_ca");
+  config.peerCertificate = fileOf("peer_cert");
+  config.peerKey = fileOf("peer_key");
+  config.peerSubjects = subjectsOf(settings["peer_subjects"].value);
   config.serverThreads = static_cast<unsigned>(std::clamp<std::uint64_t>(numberOf(settings["server_threads"]), 1, 256));
   config.connectionsMax = numberOf(settings["connections_max"]);
   config.workspacePerSecond = numberOf(settings["workspace_entries_per_second"]);

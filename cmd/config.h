@@ -29,6 +29,10 @@ struct Config {
   // serve
   std::string listen, adminListen;                             // adminListen empty: none
   std::string certificate, certificateKey, clientAuthorities;  // paths; empty: none. Relative ones start at the data folder
+  // of several nodes on one log
+  std::string nodeName, nodeUrl;                          // nodeUrl empty: as the server listens
+  std::string peerAuthorities, peerCertificate, peerKey;  // paths; empty: none
+  std::vector<std::string> peerSubjects;                  // RFC 2253 names in certificates of nodes
   unsigned serverThreads = 0;
   std::uint64_t connectionsMax = 0;
   std::uint64_t workspacePerSecond = 0;

@@ -39,21 +39,6 @@ constexpr std::size_t kDrainMax = 256 * 1024;  // of a body nobody wanted, befor
   throw boost::system::system_error(error);
 }
 
-// Headers that must come once: two of them are how requests are smuggled, or how two parts of a system disagree about who asks.
-bool single(std::string_view lowerName) {
-  constexpr std::array<std::string_view, 8> kOnce = {"host",          "content-length",  "transfer-encoding", "content-type",
-                                                     "authorization", "idempotency-key", "last-event-id",     "traceparent"};
-  return std::find(kOnce.begin(), kOnce.end(), lowerName) != kOnce.end();
-}
-
-std::string lowerCase(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
-}
-
 asio::ip::tcp::socket& lowestLayer(PlainStream& stream) {
   return stream;
 }
@@ -63,13 +48,14 @@ asio::ip::tcp::socket& lowestLayer(TlsStream& stream) {
 }
 
 // Overloads instead of `if constexpr`: g++ 12 miscompiles a co_await in a branch that is not taken.
-asio::awaitable<void> greet(PlainStream&, std::string&) {
+asio::awaitable<void> greet(PlainStream&, std::string&, std::string&) {
   co_return;
 }
 
-asio::awaitable<void> greet(TlsStream& stream, std::string& peerCertificate) {
+asio::awaitable<void> greet(TlsStream& stream, std::string& peerCertificate, std::string& nodeSubject) {
   co_await stream.async_handshake(asio::ssl::stream_base::server, asio::use_awaitable);
   peerCertificate = peerCertificateOf(stream);
+  nodeSubject = nodeSubjectOf(stream);
 }
 
 asio::awaitable<void> farewell(PlainStream&) {
@@ -104,7 +90,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
   asio::awaitable<void> serve() {
     within(context_.limits.handshake);
     waiting_ = true;  // whoever stops half-way in its handshake does not hold up the server's end
-    co_await greet(stream_, peerCertificate_);
+    co_await greet(stream_, peerCertificate_, nodeSubject_);
     waiting_ = false;
     done();
     for (;;) {
@@ -176,6 +162,15 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
       if (bodyBytes_ > bytesMax) throw tooLarge(bytesMax);
       body_.insert(body_.end(), piece_.begin(), piece_.end());
     }
+  }
+
+  asio::awaitable<std::string_view> piece(std::size_t bytesMax) override {
+    lining_ = true;
+    co_await welcomeBody(bytesMax);
+    const bool more = co_await readPiece();
+    if (!more) co_return std::string_view();
+    if (bodyBytes_ > bytesMax) throw tooLarge(bytesMax);
+    co_return std::string_view(reinterpret_cast<const char*>(piece_.data()), piece_.size());
   }
 
   asio::awaitable<void> beginStream(Response response) override {
@@ -302,6 +297,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     head_.requestId = context_.newRequestId();
     head_.remoteAddress = remoteAddress_;
     head_.peerCertificate = peerCertificate_;
+    head_.nodeSubject = nodeSubject_;
     crypto::wipe(token_.data(), token_.size());
     token_.clear();
     mediaType_.clear();
@@ -366,7 +362,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
       headerBytes += name.size() + value.size() + 4;
       // Beast bounds what it has to look through for an end, not what it kept.
       if (headerBytes > context_.limits.headerBytesMax) throw headerTooLarge();
-      if (single(name)) {
+      if (mayComeOnce(name)) {
         const auto [first, end] = message.equal_range(field.name_string());
         if (std::distance(first, end) > 1)
           throw invalid("a header came twice that may come once", "send Host, Content-Length and the like once");
@@ -395,7 +391,8 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
       throw invalid("the Transfer-Encoding is not chunked", "send chunked, or a length");
     if (!coding.empty() && message.version() == 10) throw invalid("HTTP/1.0 has no Transfer-Encoding", "send Content-Length");
     head_.method = std::string(message.method_string());
-    if (!readTarget({message.target().data(), message.target().size()}, head_)) {
+    head_.target = {message.target().data(), message.target().size()};
+    if (!readTarget(head_.target, head_)) {
       throw invalid("the URL cannot be read", "percent-encode UTF-8, without control characters");
     }
   }
@@ -477,9 +474,12 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
       if (!stream) add("Content-Length", std::to_string(response.body.size()));
       if (stream && chunked_) add("Transfer-Encoding", "chunked");
     }
-    add("X-Request-Id", head_.requestId);
-    add("Cache-Control", "no-store");
-    add("X-Content-Type-Options", "nosniff");
+    if (!response.relayed) {
+      add("X-Request-Id", head_.requestId);
+      add("Cache-Control", "no-store");
+      add("X-Content-Type-Options", "nosniff");
+      for (const auto& [name, value] : context_.headers) add(name, value);
+    }
     for (const auto& [name, value] : response.headers) add(name, value);
     if (last_ || context_.stopping) add("Connection", "close");
     text += "\r\n";
@@ -547,6 +547,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
   RequestHead head_;
   std::string remoteAddress_;
   std::string peerCertificate_;
+  std::string nodeSubject_;
   std::vector<char, crypto::WipingAllocator<char>> token_;
   std::string mediaType_;
   crypto::WipingVector body_;

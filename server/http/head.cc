@@ -1,7 +1,7 @@
 #include "server/http/head.h"
 
 #include <algorithm>
-#include <cctype>
+#include <array>
 #include <charconv>
 
 #include "ledger/core/encoding.h"
@@ -22,12 +22,6 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return result;
-}
-
 // Takes what stands before the next `separator` off the front.
 std::string_view cut(std::string_view& text, char separator) {
   const std::size_t end = text.find(separator);
@@ -45,6 +39,28 @@ bool allZero(std::string_view text) {
 }
 
 }  // namespace
+
+std::string lowerCase(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return result;
+}
+
+bool mayComeOnce(std::string_view lowerName) {
+  constexpr std::array<std::string_view, 10> kOnce = {"host",
+                                                      "content-length",
+                                                      "transfer-encoding",
+                                                      "content-type",
+                                                      "authorization",
+                                                      "idempotency-key",
+                                                      "last-event-id",
+                                                      "traceparent",
+                                                      "x-counterfoil-forwarded-by",
+                                                      "x-counterfoil-client-certificate"};
+  return std::find(kOnce.begin(), kOnce.end(), lowerName) != kOnce.end();
+}
 
 std::string_view RequestHead::header(std::string_view lowerCaseName) const {
   for (const auto& [name, value] : headers) {
@@ -103,7 +119,7 @@ bool readTarget(std::string_view target, RequestHead& head) {
 }
 
 std::string mediaTypeOf(std::string_view contentType) {
-  return lower(trimmed(contentType.substr(0, contentType.find(';'))));
+  return lowerCase(trimmed(contentType.substr(0, contentType.find(';'))));
 }
 
 bool accepts(std::string_view accept, std::string_view mediaType) {
@@ -111,10 +127,10 @@ bool accepts(std::string_view accept, std::string_view mediaType) {
   const std::string_view type = mediaType.substr(0, mediaType.find('/'));
   while (!accept.empty()) {
     std::string_view item = cut(accept, ',');
-    const std::string range = lower(trimmed(cut(item, ';')));
+    const std::string range = lowerCase(trimmed(cut(item, ';')));
     bool weightless = false;
     while (!item.empty()) {
-      const std::string parameter = lower(trimmed(cut(item, ';')));
+      const std::string parameter = lowerCase(trimmed(cut(item, ';')));
       if (parameter.starts_with("q=")) weightless = parameter.find_first_not_of("0.", 2) == std::string::npos;
     }
     const bool covers = range == "*/*" || range == mediaType || (range.ends_with("/*") && range.substr(0, range.size() - 2) == type);
@@ -140,7 +156,7 @@ std::string traceparentOf(std::string_view header) {
 std::string_view bearerOf(std::string_view authorization) {
   authorization = trimmed(authorization);
   constexpr std::string_view kScheme = "bearer ";
-  if (authorization.size() <= kScheme.size() || lower(authorization.substr(0, kScheme.size())) != kScheme) return {};
+  if (authorization.size() <= kScheme.size() || lowerCase(authorization.substr(0, kScheme.size())) != kScheme) return {};
   return trimmed(authorization.substr(kScheme.size()));
 }
 

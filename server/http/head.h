@@ -10,6 +10,12 @@
 
 namespace counterfoil::server {
 
+// ASCII letters in lower case, everything else as it is.
+std::string lowerCase(std::string_view text);
+
+// Headers that must come once: two of them are how requests are smuggled, or how two parts of a system disagree about who asks.
+bool mayComeOnce(std::string_view lowerName);
+
 // Decodes %XX. nullopt: a broken escape, NUL or another control character, or no valid UTF-8. `plusIsSpace` as in query strings.
 std::optional<std::string> percentDecode(std::string_view text, bool plusIsSpace);
 
