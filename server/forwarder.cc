@@ -293,13 +293,17 @@ class Relay {
     crypto::WipingVector().swap(piece_);
   }
 
-  bool takesMore() const {
-    const bool refused = connection_->headArrived() && connection_->head().status >= 400;
-    return !bodyEnded_ && !refused && !connection_->sending() && !connection_->refusesMore();
-  }
+  bool isRefused() const { return connection_->headArrived() && connection_->head().status >= 400; }
+  bool takesMore() const { return !bodyEnded_ && !isRefused() && !connection_->sending() && !connection_->refusesMore(); }
 
   asio::awaitable<void> passOn() {
-    co_await readPiece();
+    try {
+      co_await readPiece();
+    } catch (const Fault&) {
+      // Whoever was refused meanwhile is told that, not that more of the body should have come.
+      if (!isRefused()) throw;
+      co_return;
+    }
     if (connection_->failed() || connection_->refusesMore()) {
       bodyEnded_ = false;
       co_return;

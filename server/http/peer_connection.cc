@@ -107,7 +107,7 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
     parser_->header_limit(kHeadMax);
     parser_->body_limit(boost::none);
     parser_->skip(head);
-    headArrived_ = sentAll_ = broken_ = false;
+    headArrived_ = done_ = sentAll_ = broken_ = false;
     sentBytes_ = 0;
     send(std::move(bytes), last);
     read();
@@ -144,11 +144,12 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
     if (!failed_) read();
     return taken;
   }
-  bool answerDone() const override { return headArrived_ && parser_->is_done(); }
+  // Not the parser's word: it is through as soon as the bytes are, and they come with got().
+  bool answerDone() const override { return done_; }
 
   // ---- between requests ----
   bool rest() override {
-    if (failed_ || sending_ || reading_ || !sentAll_ || !answerDone() || !answer_.empty()) return false;
+    if (failed_ || sending_ || reading_ || !sentAll_ || !done_ || !answer_.empty()) return false;
     if (!parser_->keep_alive() || buffer_.size() != 0) return false;
     forget();
     at = std::chrono::steady_clock::now() + limits_.idle;
@@ -228,7 +229,7 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
 
   void read() {
     const std::size_t room = sentAll_ ? limits_.answerAhead : limits_.answerAheadSending;
-    if (reading_ || failed_ || answerDone() || answer_.size() >= room) return;
+    if (reading_ || failed_ || done_ || answer_.size() >= room) return;
     reading_ = true;
     const auto done = [self = this->shared_from_this()](const error_code& error, std::size_t) { self->got(error); };
     if (!headArrived_) {
@@ -256,6 +257,7 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
       readAnswerHead();
     }
     if (error || failed_) return close();
+    done_ = parser_->is_done();
     read();
     setLimit();
     wake_.cancel();
@@ -291,7 +293,7 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
     crypto::WipingVector().swap(out_);
     head_ = Response();
     parser_.reset();
-    headArrived_ = sentAll_ = false;
+    headArrived_ = done_ = sentAll_ = false;
   }
 
   std::shared_ptr<Deadlines> deadlines_;
@@ -318,6 +320,7 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
   bool broken_ = false;  // towards the peer
   bool reading_ = false;
   bool headArrived_ = false;
+  bool done_ = false;  // the answer is whole
   bool isStream_ = false;
 };
 
