@@ -1,5 +1,7 @@
 #include "server/forwarder.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -19,9 +21,7 @@ namespace {
 
 constexpr std::size_t kBodyMax = 64 * 1024 * 1024;  // the widest route's; each has its own, at the node that writes
 constexpr std::size_t kWholeMax = 64 * 1024;        // an answer up to this is sent when it is whole: cut, it is a 503 and not a broken one
-constexpr std::int64_t kSendMilliseconds = 20'000;
-constexpr std::int64_t kStreamSendMilliseconds = 10'000;
-constexpr std::chrono::milliseconds kLook{4'000};  // between looks at who writes, and whether the server stops
+constexpr std::int64_t kTellAgainNanoseconds = 60'000'000'000;
 
 // What can stand in a header and in a log line without a second thought.
 bool isName(std::string_view text) {
@@ -141,6 +141,14 @@ struct Forwarder::State {
     return tls;
   }
 
+  // Once a minute, not once a request.
+  void tell(const char* why) {
+    const std::int64_t now = clock.monotonicNanoseconds();
+    std::int64_t next = tellAgain;
+    if (now < next || !tellAgain.compare_exchange_strong(next, now + kTellAgainNanoseconds)) return;
+    spdlog::warn("writer_unreached: the node that writes is not reached: {}", why);
+  }
+
   EventLoops& loops;
   const RoleOf role;
   const ForwardOptions options;
@@ -149,6 +157,7 @@ struct Forwarder::State {
   std::vector<std::unique_ptr<Pool>> pools;
   std::atomic<std::size_t> requests{0};
   std::atomic<std::size_t> streams{0};
+  std::atomic<std::int64_t> tellAgain{0};
   std::mutex mutex;
   std::shared_ptr<asio::ssl::context> tls;
 };
@@ -159,13 +168,14 @@ namespace {
 class Relay {
  public:
   Relay(Pool& pool, Exchange& exchange, NodeRole role, RoleOf roleOf, const ForwardOptions& options,
-        std::shared_ptr<asio::ssl::context> tls, bool isStream)
+        std::shared_ptr<asio::ssl::context> tls, std::function<void(const char*)> tell, bool isStream)
       : pool_(pool),
         exchange_(exchange),
         role_(std::move(role)),
         roleOf_(std::move(roleOf)),
         options_(options),
         tls_(std::move(tls)),
+        tell_(std::move(tell)),
         isStream_(isStream),
         isHead_(exchange.head().method == "HEAD"),
         isRead_(isHead_ || exchange.head().method == "GET"),
@@ -189,7 +199,7 @@ class Relay {
         co_await passOn();
         continue;
       }
-      co_await connection_->change(kLook);
+      co_await connection_->change(options_.look);
       if (isStream_ && begun_ && isOver()) co_return Response{};
     }
     if (!isWhole_) co_return Response{};
@@ -263,7 +273,8 @@ class Relay {
   asio::awaitable<void> deliver() {
     for (bool again = false;; again = true) {
       const auto address = peerAddressOf(role_.ownerUrl);
-      if (!address || (address->tls && !tls_)) throw notReached();
+      if (!address) throw unreached("its URL is none, or is plain HTTP to another machine");
+      if (address->tls && !tls_) throw unreached("this node has no certificate to show (peer_cert, peer_key, peer_ca)");
       connection_ = again ? nullptr : pool_.take(role_.ownerUrl);
       const bool isFresh = connection_ == nullptr;
       if (isFresh) {
@@ -273,9 +284,9 @@ class Relay {
       }
       if (pool_.stopped) throw notReached();
       pool_.working.insert(connection_.get());
-      while (isFresh && !connection_->opened() && !connection_->failed()) co_await connection_->change(kLook);
+      while (isFresh && !connection_->opened() && !connection_->failed()) co_await connection_->change(options_.look);
       if (connection_->failed()) {
-        if (again || !ownerChanged()) throw notReached();
+        if (again || !ownerChanged()) throw unreached("no connection: refused, too slow, or its certificate is not believed");
         letGo();
         role_ = roleOf_();
         continue;
@@ -283,8 +294,9 @@ class Relay {
       crypto::WipingVector bytes = requestHead(*address);
       bytes.insert(bytes.end(), piece_.begin(), piece_.end());
       connection_->begin(std::move(bytes), bodyEnded_, isHead_);
-      while (connection_->sending()) co_await connection_->change(kLook);
-      while (connection_->refusesMore() && !connection_->headArrived() && !connection_->failed()) co_await connection_->change(kLook);
+      while (connection_->sending()) co_await connection_->change(options_.look);
+      while (connection_->refusesMore() && !connection_->headArrived() && !connection_->failed())
+        co_await connection_->change(options_.look);
       if (!connection_->failed() || connection_->headArrived()) break;
       const bool cannotBeRecorded = !connection_->sentAll() && (!isMany_ || connection_->sentBytes() == 0);
       if (again || isFresh || !cannotBeRecorded) throw broken();
@@ -324,7 +336,8 @@ class Relay {
   asio::awaitable<void> passBack() {
     const crypto::WipingVector bytes = connection_->take();
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    co_await exchange_.send(text, isStream_ ? kStreamSendMilliseconds : kSendMilliseconds);
+    const std::chrono::milliseconds limit = isStream_ ? options_.sendToListener : options_.send;
+    co_await exchange_.send(text, limit.count());
   }
 
   bool ownerChanged() const {
@@ -335,6 +348,12 @@ class Relay {
   bool isOver() const {
     const NodeRole now = roleOf_();
     return exchange_.ending() || now.owner || now.ownerUrl != role_.ownerUrl;
+  }
+
+  // For the operator, whose settings it may be.
+  Fault unreached(const char* why) const {
+    tell_(why);
+    return notReached();
   }
 
   // No answer, or not the whole of it.
@@ -355,6 +374,7 @@ class Relay {
   const RoleOf roleOf_;
   const ForwardOptions& options_;
   const std::shared_ptr<asio::ssl::context> tls_;
+  const std::function<void(const char*)> tell_;
   std::shared_ptr<PeerConnection> connection_;
   crypto::WipingVector piece_;
   std::uint64_t bodyLeft_ = 0;  // with a length
@@ -438,7 +458,8 @@ asio::awaitable<Response> Forwarder::forward(Exchange& exchange, NodeRole role, 
     throw tooMany();
   }
   const auto executor = co_await asio::this_coro::executor;
-  Relay relay(state.poolOf(executor), exchange, std::move(role), state.role, state.options, state.tlsNow(), isStream);
+  const auto tell = [&state](const char* why) { state.tell(why); };
+  Relay relay(state.poolOf(executor), exchange, std::move(role), state.role, state.options, state.tlsNow(), tell, isStream);
   try {
     Response answer = co_await relay.run();
     count("answered");

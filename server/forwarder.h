@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -26,6 +27,9 @@ struct ForwardOptions {
   std::size_t streamsMax = 8'192;   // listeners passed on at once
   std::size_t idleMax = 64;         // connections kept by each event loop
   PeerLimits limits;
+  std::chrono::milliseconds send{20'000};            // for a caller to take a piece of an answer
+  std::chrono::milliseconds sendToListener{10'000};  // of a stream: who is slower is cut off
+  std::chrono::milliseconds look{4'000};             // of streams, between looks at who writes and whether the server stops
 };
 
 // Thread safe; forward() on the loop of its exchange.

@@ -17,6 +17,7 @@
 #include "server/forwarded.h"
 #include "server/metrics.h"
 #include "server/problem.h"
+#include "tests/support/chunked.h"
 #include "tests/support/fake_server.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/raw_client.h"
@@ -27,6 +28,7 @@ namespace {
 using std::chrono::milliseconds;
 using test::FakeServer;
 using test::RawClient;
+using test::unchunked;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
@@ -36,23 +38,6 @@ std::size_t countOf(std::string_view text, std::string_view part) {
   std::size_t count = 0;
   for (std::size_t at = text.find(part); at != std::string_view::npos; at = text.find(part, at + part.size())) ++count;
   return count;
-}
-
-// The chunks of a chunked body behind its head, joined; what is not there is left out.
-std::string unchunked(const std::string& answer) {
-  std::string body;
-  std::size_t at = answer.find("\r\n\r\n");
-  if (at == std::string::npos) return body;
-  at += 4;
-  while (at < answer.size()) {
-    const std::size_t end = answer.find("\r\n", at);
-    if (end == std::string::npos) break;
-    const std::size_t size = std::stoul(answer.substr(at, end - at), nullptr, 16);
-    if (size == 0) break;
-    body += answer.substr(end + 2, size);
-    at = end + 2 + size + 2;
-  }
-  return body;
 }
 
 // A listener with its loops and a dispatch of the test's.
@@ -206,6 +191,8 @@ class ForwarderTest : public testing::Test {
   ForwarderTest() {
     options_.nodeName = "node-b";
     options_.limits.answer = milliseconds(5'000);
+    options_.look = milliseconds(50);
+    options_.sendToListener = milliseconds(1'000);
   }
   void TearDown() override {
     if (writer_) writer_->released = true;
@@ -433,7 +420,7 @@ TEST_F(ForwarderTest, EventsPassAsTheyHappen) {
     EXPECT_THAT(one.read(mark, 2'000), HasSubstr(mark));
   }
   writer_->released = true;
-  EXPECT_THAT(one.read("\r\n0\r\n\r\n"), EndsWith("0\r\n\r\n"));
+  EXPECT_THAT(one.read("0\r\n\r\n"), EndsWith("0\r\n\r\n"));
   EXPECT_EQ(counted("answered"), 1);
 }
 
@@ -455,7 +442,7 @@ TEST_F(ForwarderTest, AStreamEndsWhenAnotherNodeWrites) {
   one.send("GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_THAT(one.read("retry"), HasSubstr("retry"));
   setOwner(next.site.url());
-  EXPECT_THAT(one.read("\r\n0\r\n\r\n"), EndsWith("0\r\n\r\n"));
+  EXPECT_THAT(one.read("0\r\n\r\n"), EndsWith("0\r\n\r\n"));
   EXPECT_THAT(get("/v1/echo"), HasSubstr("X-Counterfoil-Node: node-c"));
 }
 
@@ -466,7 +453,7 @@ TEST_F(ForwarderTest, AStreamEndsWithTheServer) {
   EXPECT_THAT(one.read("retry"), HasSubstr("retry"));
   node_->context.stopping = true;
   node_->listener->drain();
-  EXPECT_THAT(one.read("\r\n0\r\n\r\n"), EndsWith("0\r\n\r\n"));
+  EXPECT_THAT(one.read("0\r\n\r\n"), EndsWith("0\r\n\r\n"));
 }
 
 // A listener that does not read holds up the node that writes, and nothing piles up on the way.
