@@ -241,8 +241,31 @@ TEST_F(NodeForward, NothingIsSentToANodeThatCannotShowThatItIsOne) {
   EXPECT_EQ(answer.status, 503) << answer;
   EXPECT_EQ(problemCode(answer), "not_ready");
   // Known to the authority, under another name than the one in the URL.
-  setOwner("https://localhost.localdomain:" + a_->url().substr(a_->url().rfind(':') + 1));
-  EXPECT_EQ(get(other, "/v1/workspaces", token).status, 503);
+  const CertificateFiles named{nodeFiles_.folder() / "elsewhere.pem", nodeFiles_.folder() / "elsewhere.key"};
+  nodeFiles_.openssl({"req",
+                      "-x509",
+                      "-subj",
+                      "/CN=node-e",
+                      "-days",
+                      "30",
+                      "-CA",
+                      nodes_.certificate,
+                      "-CAkey",
+                      nodes_.key,
+                      "-addext",
+                      "subjectAltName=DNS:elsewhere.example.com",
+                      "-newkey",
+                      "ec",
+                      "-pkeyopt",
+                      "ec_paramgen_curve:P-256",
+                      "-nodes",
+                      "-keyout",
+                      named.key,
+                      "-out",
+                      named.certificate});
+  NodeUnderTest elsewhere(options("node-e", named));
+  setOwner(elsewhere.url(), "node-e");
+  EXPECT_EQ(get(other, "/v1/workspaces", elsewhere.token("owner")).status, 503);
   setOwner("https://localhost:" + a_->url().substr(a_->url().rfind(':') + 1));
   EXPECT_EQ(get(other, "/v1/workspaces", token).status, 200) << "a name that the certificate has";
 }
