@@ -1,6 +1,7 @@
 #include "cmd/config.h"
 
 #include <toml++/toml.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -31,8 +32,6 @@ constexpr Known kKnown[] = {
     {"kafka_key", "", "PEM key of that certificate", false},
     {"kafka_properties", "", "File of further librdkafka properties, such as sasl.*; name=value lines", false},
     {"kafka_session_ms", "6000", "Silence of a node after which another takes over", true},
-    {"node_name", "", "Name of this node among those of the ledger; empty: that of the host", false},
-    {"node_url", "", "Where other nodes reach this one; empty: the address it listens at", false},
     {"kafka_lanes", "4", "Producers of this node, each with connections of its own", true},
     {"key_provider", "file", "Where key-encryption keys live: file (the keys folder) or http_kms (a key service)", false},
     {"kms_url", "", "Key service that speaks the Transit API (OpenBao, Vault): https://HOST:PORT", false},
@@ -51,6 +50,12 @@ constexpr Known kKnown[] = {
     {"tls_cert", "", "PEM certificate chain: the API speaks TLS 1.3 with it", false},
     {"tls_key", "", "PEM key of the certificate, readable by its owner alone", false},
     {"tls_client_ca", "", "PEM authorities of client certificates that tokens are bound to", false},
+    {"node_name", "", "Name of this node among several on one log; empty: the host's name", false},
+    {"node_url", "", "Where other nodes and redirected callers reach this one; empty: `listen`, as it is", false},
+    {"peer_ca", "", "PEM authorities of the nodes' certificates", false},
+    {"peer_cert", "", "PEM certificate chain that this node shows to the others", false},
+    {"peer_key", "", "PEM key of peer_cert, readable by its owner alone", false},
+    {"peer_subjects", "", "Names in certificates of nodes that may pass requests on (RFC 2253), a semicolon between them", false},
     {"server_threads", "2", "Threads that serve connections", true},
     {"connections_max", "20000", "Connections open at once", true},
     {"workspace_entries_per_second", "20000", "Entries a second that one workspace may record", true},
@@ -108,6 +113,27 @@ std::uint64_t numberOf(const Setting& setting) {
   return number;
 }
 
+std::string hostName() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof(name) - 1) == 0 ? std::string(name) : std::string();
+}
+
+// A semicolon in a name is escaped there (RFC 2253 2.4).
+std::vector<std::string> subjectsOf(std::string_view text) {
+  std::vector<std::string> result(1);
+  for (std::size_t index = 0; index < text.size(); ++index) {
+    if (text[index] == ';') {
+      result.emplace_back();
+      continue;
+    }
+    const bool isLead = result.back().empty() && text[index] == ' ';
+    if (!isLead) result.back() += text[index];
+    if (text[index] == '\\' && index + 1 < text.size()) result.back() += text[++index];
+  }
+  std::erase(result, std::string());
+  return result;
+}
+
 }  // namespace
 
 namespace {
@@ -135,8 +161,6 @@ Config configOf(const std::filesystem::path& data, const std::map<std::string, s
   config.log = settings["log"].value;
   static_cast<void>(isKafka(config.log));
   config.kafkaSessionMilliseconds = std::clamp<std::uint64_t>(numberOf(settings["kafka_session_ms"]), 1'000, 300'000);
-  config.nodeName = settings["node_name"].value;
-  config.nodeUrl = settings["node_url"].value;
   config.kafkaLanes = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(numberOf(settings["kafka_lanes"]), 1, 64));
   const std::filesystem::path keys = settings["keys"].value;
   config.keys = keys.empty() ? std::filesystem::path(std::filesystem::absolute(config.data).lexically_normal().string() + ".keys")
@@ -166,6 +190,12 @@ Config configOf(const std::filesystem::path& data, const std::map<std::string, s
   config.certificate = fileOf("tls_cert");
   config.certificateKey = fileOf("tls_key");
   config.clientAuthorities = fileOf("tls_client_ca");
+  config.nodeName = settings["node_name"].value.empty() ? hostName() : settings["node_name"].value;
+  config.nodeUrl = settings["node_url"].value;
+  config.peerAuthorities = fileOf("peer_ca");
+  config.peerCertificate = fileOf("peer_cert");
+  config.peerKey = fileOf("peer_key");
+  config.peerSubjects = subjectsOf(settings["peer_subjects"].value);
   config.serverThreads = static_cast<unsigned>(std::clamp<std::uint64_t>(numberOf(settings["server_threads"]), 1, 256));
   config.connectionsMax = numberOf(settings["connections_max"]);
   config.workspacePerSecond = numberOf(settings["workspace_entries_per_second"]);

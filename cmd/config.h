@@ -27,7 +27,6 @@ struct Config {
   std::string kafkaAuthority, kafkaCertificate, kafkaCertificateKey, kafkaProperties;
   std::uint32_t kafkaLanes = 0;
   std::uint64_t kafkaSessionMilliseconds = 0;
-  std::string nodeName, nodeUrl;  // of this node among those of its ledger; the URL is empty if it is not set
   std::string keyProvider;        // "file" or "http_kms"
   // http_kms; paths as those of certificates below
   std::string kmsUrl, kmsMount, kmsAuthorities, kmsCertificate, kmsCertificateKey, kmsTokenFile;
@@ -39,6 +38,10 @@ struct Config {
   // serve
   std::string listen, adminListen;                             // adminListen empty: none
   std::string certificate, certificateKey, clientAuthorities;  // paths; empty: none. Relative ones start at the data folder
+  // of several nodes on one log
+  std::string nodeName, nodeUrl;                          // nodeUrl empty: as the server listens
+  std::string peerAuthorities, peerCertificate, peerKey;  // paths; empty: none
+  std::vector<std::string> peerSubjects;                  // RFC 2253 names in certificates of nodes
   unsigned serverThreads = 0;
   std::uint64_t connectionsMax = 0;
   std::uint64_t workspacePerSecond = 0;

@@ -3,7 +3,6 @@
 #include <pwd.h>
 #include <unistd.h>
 
-#include <array>
 #include <filesystem>
 
 #include "cmd/key_provider.h"
@@ -16,11 +15,6 @@ std::uint64_t randomNumber(crypto::RandomSource& random) {
   std::uint64_t number = 0;
   for (const std::uint8_t byte : random.bytes<8>()) number = (number << 8) | byte;
   return number;
-}
-
-std::string hostName() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : std::string("unnamed");
 }
 
 // Evidence in the headers; the name itself is in the claims.
@@ -42,9 +36,9 @@ Session::Session(const CommonOptions& common, Access access, bool acceptClock) :
   }
   log::WriterIdentity identity;
   identity.incarnation = randomNumber(random_);
-  identity.name = config_.nodeName.empty() ? hostName() : config_.nodeName;
+  identity.name = config_.nodeName;
   identity.node = nodeNumber(identity.name);
-  identity.url = config_.nodeUrl;
+  identity.url = config_.nodeUrl.empty() ? listensAt : config_.nodeUrl;
   open_ = openForWriting(config_, identity);
   write::LedgerOptions ledgerOptions;
   ledgerOptions.sequencer.intakeBytesMax = config_.intakeBytes;

@@ -118,6 +118,11 @@ server::ServerOptions optionsOf(const Config& config, const ServeOptions& flags)
   options.certificate = either(flags.certificate, config.certificate);
   options.certificateKey = either(flags.key, config.certificateKey);
   options.clientAuthorities = either(flags.clientAuthorities, config.clientAuthorities);
+  options.forward.nodeName = config.nodeName;
+  options.forward.certificate = config.peerCertificate;
+  options.forward.certificateKey = config.peerKey;
+  options.forward.authorities = config.peerAuthorities;
+  options.nodeSubjects = config.peerSubjects;
   options.threads = config.serverThreads;
   options.connectionsMax = config.connectionsMax;
   options.listenDescriptor = passedSocket();

@@ -7,6 +7,8 @@
 
 #include "server/auth/access_recorder.h"
 #include "server/fault_log.h"
+#include "server/forwarded.h"
+#include "server/forwarder.h"
 #include "server/http/head.h"
 #include "server/metrics.h"
 #include "server/problem.h"
@@ -36,9 +38,17 @@ Fault notAllowed() {
                "ask for a token with the role and workspace that this needs");
 }
 
+// What only the node that writes answers: reading is recorded too. Also what this node does not know: the other one may be newer.
+bool isOfTheWriter(const RequestHead& head, const Route* route) {
+  constexpr std::array<std::string_view, 6> kMethods = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
+  if (head.segments.front() != "v1" || std::find(kMethods.begin(), kMethods.end(), head.method) == kMethods.end()) return false;
+  return route == nullptr || route->action != Action::open;
+}
+
 }  // namespace
 
-Api::Api(Service& service) : service_(service) {
+Api::Api(Service& service, Forwarder* forwarder, std::vector<std::string> nodeSubjects)
+    : service_(service), forwarder_(forwarder), nodeSubjects_(std::move(nodeSubjects)) {
   addOpenRoutes(router_, service_);
   addWorkspaceRoutes(router_, service_);
   addLeaseRoutes(router_, service_);
@@ -90,22 +100,31 @@ asio::awaitable<Response> Api::serve(Exchange& exchange, const Route*& route) {
                   "revoke it, and send tokens in the Authorization header");
     }
   }
+  const Forwarded passed = forwardedOf(head, nodeSubjects_);
   Router::Match match = router_.match(head.method, head.segments);
+  if (forwarder_ != nullptr && isOfTheWriter(head, match.route)) {
+    route = match.route;
+    std::optional<NodeRole> role = forwarder_->elsewhere();
+    // Never twice: two nodes that each take the other for the writer would pass it on for ever.
+    if (role && passed.passedOn) throw Fault(ErrorCode::notReady, "the request was passed on to a node that does not write", "ask again");
+    const bool isStream = route != nullptr && route->docs.answerType == "text/event-stream";
+    if (role) co_return co_await forwarder_->forward(exchange, std::move(*role), isStream);
+  }
   if (match.route == nullptr) {
     if (match.allowed.empty()) throw Fault(ErrorCode::noSuchRoute, "there is no such route", "see /openapi.json");
     throw Fault(ErrorCode::methodNotAllowed, "this route does not take the method", "see the Allow header", match.allowed);
   }
   route = match.route;
   Caller caller;
-  if (route->action != Action::open) admit(*route, caller, match, exchange);
+  if (route->action != Action::open) admit(*route, caller, match, exchange, passed.clientCertificate);
   Call call{exchange, caller, std::move(match.variables)};
   co_return co_await route->handler(call);
 }
 
-void Api::admit(const Route& route, Caller& caller, const Router::Match& match, Exchange& exchange) {
+void Api::admit(const Route& route, Caller& caller, const Router::Match& match, Exchange& exchange, std::string_view certificate) {
   try {
     bool cached = false;
-    caller = service_.authenticator.authenticate(exchange.bearerToken(), exchange.head().peerCertificate, &cached);
+    caller = service_.authenticator.authenticate(exchange.bearerToken(), certificate, &cached);
     service_.metrics.tokenChecked(cached);
     std::string_view workspace;
     for (const auto& [name, value] : match.variables) {

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "server/http/exchange.h"
 #include "server/http/router.h"
@@ -10,11 +11,13 @@
 
 namespace counterfoil::server {
 
+class Forwarder;
+
 // Thread safe.
 class Api {
  public:
-  // `service` outlives the Api.
-  explicit Api(Service& service);
+  // `service` outlives the Api, and so does `forwarder`; null: a single node. `nodeSubjects`: whose word of a caller's certificate counts.
+  explicit Api(Service& service, Forwarder* forwarder = nullptr, std::vector<std::string> nodeSubjects = {});
   // The routes, for the document and its test.
   const Router& router() const { return router_; }
   // Answers one request. Throws only when the connection is of no use any more.
@@ -23,9 +26,11 @@ class Api {
 
  private:
   asio::awaitable<Response> serve(Exchange& exchange, const Route*& route);
-  void admit(const Route& route, Caller& caller, const Router::Match& match, Exchange& exchange);
+  void admit(const Route& route, Caller& caller, const Router::Match& match, Exchange& exchange, std::string_view certificate);
 
   Service& service_;
+  Forwarder* const forwarder_;
+  const std::vector<std::string> nodeSubjects_;
   Router router_;
 };
 

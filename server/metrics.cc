@@ -55,14 +55,23 @@ struct Metrics::State {
                                                         .Name("counterfoil_tokens_verified_total")
                                                         .Help("Tokens accepted, from the cache or by their signature")
                                                         .Register(registry);
+  prometheus::Family<prometheus::Counter>& forwards = prometheus::BuildCounter()
+                                                          .Name("counterfoil_forwarded_requests_total")
+                                                          .Help("Requests for the node that writes, by outcome")
+                                                          .Register(registry);
+  prometheus::Histogram& forwardSeconds = prometheus::BuildHistogram()
+                                              .Name("counterfoil_forward_duration_seconds")
+                                              .Help("Time to answer a request through the node that writes, streams apart")
+                                              .Register(registry)
+                                              .Add({}, kSeconds);
   prometheus::Counter& evicted =
       prometheus::BuildCounter().Name("counterfoil_streams_evicted_total").Help("Listeners that were too slow").Register(registry).Add({});
   struct {
-    prometheus::Gauge *liveLeases, *owedTerminals, *intakeBytes, *viewLag, *viewsTroubled, *openViews, *connections, *streams, *ready,
-        *clockPaused;
+    prometheus::Gauge *liveLeases, *owedTerminals, *intakeBytes, *viewLag, *viewsTroubled, *openViews, *connections, *streams, *forwards,
+        *ready, *clockPaused;
   } gauges{};
   Labelled<prometheus::Histogram> requestsBy, appendsBy;
-  Labelled<prometheus::Counter> statusesBy, refusalsBy, tokensBy;
+  Labelled<prometheus::Counter> statusesBy, refusalsBy, tokensBy, forwardsBy;
   std::mutex mutex;
   std::function<Gauges()> read;
 
@@ -81,6 +90,7 @@ Metrics::Metrics() : state_(std::make_unique<State>()) {
   s.gauges.openViews = s.gauge("counterfoil_open_views", "View files open for reading");
   s.gauges.connections = s.gauge("counterfoil_connections", "Open connections");
   s.gauges.streams = s.gauge("counterfoil_streams", "Listeners and long polls that wait");
+  s.gauges.forwards = s.gauge("counterfoil_open_forwards", "Requests and streams being passed on to the node that writes");
   s.gauges.ready = s.gauge("counterfoil_ready", "1 if the ledger takes requests");
   s.gauges.clockPaused = s.gauge("counterfoil_clock_paused", "1 while the clock is not believed and nothing expires");
 }
@@ -141,6 +151,16 @@ void Metrics::streamEvicted() {
   state_->evicted.Increment();
 }
 
+void Metrics::forwarded(std::string_view outcome, double seconds) {
+  State& s = *state_;
+  s.forwardsBy.of(outcome,
+                  [&](std::string value) -> prometheus::Counter& {
+                    return s.forwards.Add({{"outcome", std::move(value)}});
+                  })
+      .Increment();
+  if (seconds >= 0) s.forwardSeconds.Observe(seconds);
+}
+
 std::string Metrics::scrape() {
   State& s = *state_;
   std::function<Gauges()> read;
@@ -158,6 +178,7 @@ std::string Metrics::scrape() {
     s.gauges.openViews->Set(now.openViews);
     s.gauges.connections->Set(now.connections);
     s.gauges.streams->Set(now.streams);
+    s.gauges.forwards->Set(now.forwards);
     s.gauges.ready->Set(now.ready);
     s.gauges.clockPaused->Set(now.clockPaused);
   }

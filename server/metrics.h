@@ -12,7 +12,7 @@ namespace counterfoil::server {
 // Values that are read when scraped.
 struct Gauges {
   double liveLeases = 0, owedTerminals = 0, intakeBytes = 0, viewLagEntries = 0, viewsTroubled = 0, openViews = 0, connections = 0,
-         streams = 0, ready = 0, clockPaused = 0;
+         streams = 0, forwards = 0, ready = 0, clockPaused = 0;
 };
 
 // Thread safe.
@@ -27,6 +27,9 @@ class Metrics {
   void refused(std::string_view code);                      // an error of the table
   void tokenChecked(bool cached);
   void streamEvicted();
+  // A request of another node's: how it went ("answered", "redirected", "no_owner", "full", "caller_gone" or an error's code), and the time
+  // it took; negative: none that tells anything (a stream).
+  void forwarded(std::string_view outcome, double seconds);
   // Text exposition format 0.0.4.
   std::string scrape();
 

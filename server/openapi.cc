@@ -177,7 +177,8 @@ json::object headerComponents() {
   };
   return {{"X-Request-Id", header("Of this request, in the server's log too", {{"type", "string"}, {"format", "uuid"}})},
           {"WWW-Authenticate", header("RFC 6750", {{"type", "string"}, {"pattern", "^Bearer"}})},
-          {"Retry-After", header("Seconds", {{"type", "integer"}, {"minimum", 0}})}};
+          {"Retry-After", header("Seconds", {{"type", "integer"}, {"minimum", 0}})},
+          {"Location", header("The same request at the node that writes", {{"type", "string"}, {"format", "uri"}})}};
 }
 
 json::object errorComponents() {
@@ -193,6 +194,10 @@ json::object errorComponents() {
                                                    {"headers", headersOf(status)},
                                                    {"content", content("application/problem+json", schemaReference("Problem"))}};
   }
+  json::object redirectHeaders = headersOf(307);
+  redirectHeaders["Location"] = {{"$ref", "#/components/headers/Location"}};
+  responses["Redirect"] = {{"description", "`X-Counterfoil-Redirect: yes` was sent, and another node writes: the same request there"},
+                           {"headers", std::move(redirectHeaders)}};
   return responses;
 }
 
@@ -217,6 +222,7 @@ json::object responsesOf(const Route& route) {
     const std::string text = std::to_string(status);
     if (!responses.contains(text)) responses[text] = {{"$ref", "#/components/responses/Error" + text}};
   }
+  if (route.action != Action::open) responses["307"] = {{"$ref", "#/components/responses/Redirect"}};
   return responses;
 }
 

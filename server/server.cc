@@ -33,15 +33,17 @@ struct Server::State {
   State(Service& given, ServerOptions wanted)
       : service(given),
         options(std::move(wanted)),
-        api(service),
-        admin(service, context.stopping),
         loops(options.threads),
+        forwarder(forwarderOf()),
+        api(service, forwarder.get(), options.nodeSubjects),
+        admin(service, context.stopping),
         minute(loops.first()) {
     const auto newRequestId = [this] { return toUuid(makeUuidV7(service.clock.wall(), service.random.bytes<10>())); };
     context.limits = options.limits;
     context.newRequestId = newRequestId;
     context.dispatch = [this](Exchange& exchange) { return api.dispatch(exchange); };
     context.refuse = [this](const Fault& fault, const std::string& id) { return api.refuse(fault, id); };
+    if (options.role) context.headers.emplace_back("X-Counterfoil-Node", options.forward.nodeName);
     context.warn = [](const std::string& what) { spdlog::warn("{}", what); };
     adminContext.warn = context.warn;
     adminContext.limits = options.limits;
@@ -59,6 +61,11 @@ struct Server::State {
 
   ~State() { service.metrics.onScrape({}); }
 
+  std::unique_ptr<Forwarder> forwarderOf() {
+    if (!options.role) return nullptr;
+    return std::make_unique<Forwarder>(loops, options.role, options.forward, service.metrics, service.clock);
+  }
+
   Gauges gauges() {
     Gauges result;
     const write::SequencerStatus status = service.ledger.status();
@@ -71,6 +78,7 @@ struct Server::State {
     for (const auto& [workspace, view] : service.views.troubled()) result.viewsTroubled += view.fault ? 1 : 0;
     result.openViews = static_cast<double>(service.readers.open());
     result.connections = static_cast<double>(listener->connections());
+    result.forwards = forwarder ? static_cast<double>(forwarder->open()) : 0;
     result.streams = static_cast<double>(service.streams.waiting());
     return result;
   }
@@ -88,11 +96,12 @@ struct Server::State {
 
   Service& service;
   const ServerOptions options;
-  Api api;
   ConnectionContext context;
-  Admin admin;
   ConnectionContext adminContext;
   EventLoops loops;
+  std::unique_ptr<Forwarder> forwarder;
+  Api api;
+  Admin admin;
   asio::steady_timer minute;
   std::unique_ptr<Listener> listener;
   std::unique_ptr<Listener> adminListener;
@@ -117,8 +126,10 @@ void Server::start() {
 
 void Server::reloadCertificates() {
   const ServerOptions& options = state_->options;
+  if (state_->forwarder) state_->forwarder->reloadCertificates();
   if (options.certificate.empty()) return;
-  state_->listener->setTls(makeTls(options.certificate, options.certificateKey, options.clientAuthorities));
+  const std::string nodes = options.role ? options.forward.authorities : std::string();
+  state_->listener->setTls(makeTls(options.certificate, options.certificateKey, options.clientAuthorities, nodes));
 }
 
 void Server::stop() {
@@ -129,6 +140,7 @@ void Server::stop() {
   state_->listener->drain();
   state_->listener->waitUntilNone(std::chrono::seconds(state_->options.drainSeconds));
   state_->listener->abort();
+  if (state_->forwarder) state_->forwarder->stop();
   // Health and metrics stay until the end: whoever watches sees the drain.
   state_->adminContext.stopping = true;
   if (state_->adminListener) state_->adminListener->abort();

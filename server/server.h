@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "server/forwarder.h"
 #include "server/http/connection.h"
+#include "server/node_role.h"
 #include "server/rate_limits.h"
 #include "server/service.h"
 
@@ -20,7 +22,11 @@ struct ServerOptions {
   std::string clientAuthorities;               // whose client certificates are believed
   std::size_t threads = 2;
   std::size_t connectionsMax = 20'000;
-  std::int64_t drainSeconds = 15;  // at the end, for requests under way
+  // Several nodes on one log. Null: a single node, and the rest means nothing.
+  RoleOf role;
+  ForwardOptions forward;                 // its `authorities` are also asked for client certificates of nodes
+  std::vector<std::string> nodeSubjects;  // RFC 2253 names in certificates of nodes that may pass requests on
+  std::int64_t drainSeconds = 15;         // at the end, for requests under way
   ConnectionLimits limits;
 };
 

@@ -40,8 +40,16 @@ constexpr std::chrono::seconds kRestAfter{1};  // without a read or write begun
 }
 
 // Headers that must come once: two of them are how requests are smuggled, or how two parts of a system disagree about who asks.
-constexpr std::array<std::string_view, 8> kOnce = {"host",          "content-length",  "transfer-encoding", "content-type",
-                                                   "authorization", "idempotency-key", "last-event-id",     "traceparent"};
+constexpr std::array<std::string_view, 10> kOnce = {"host",
+                                                    "content-length",
+                                                    "transfer-encoding",
+                                                    "content-type",
+                                                    "authorization",
+                                                    "idempotency-key",
+                                                    "last-event-id",
+                                                    "traceparent",
+                                                    "x-counterfoil-forwarded-by",
+                                                    "x-counterfoil-client-certificate"};
 
 template <class Stream>
 class Connection final : public Exchange, public ConnectionHandle, private Deadlines::Entry {
@@ -66,7 +74,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
   asio::awaitable<void> serve() {
     within(context_.limits.handshake);
     waiting_ = true;  // whoever stops half-way in its handshake does not hold up the server's end
-    co_await greet(stream_, peerCertificate_);
+    co_await greet(stream_, peerCertificate_, nodeSubject_);
     waiting_ = false;
     done();
     for (;;) {
@@ -138,6 +146,15 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
       if (bodyBytes_ > bytesMax) throw tooLarge(bytesMax);
       body_.insert(body_.end(), piece_.begin(), piece_.end());
     }
+  }
+
+  asio::awaitable<std::string_view> piece(std::size_t bytesMax) override {
+    lining_ = true;
+    co_await welcomeBody(bytesMax);
+    const bool more = co_await readPiece();
+    if (!more) co_return std::string_view();
+    if (bodyBytes_ > bytesMax) throw tooLarge(bytesMax);
+    co_return std::string_view(reinterpret_cast<const char*>(piece_.data()), piece_.size());
   }
 
   asio::awaitable<void> beginStream(Response response) override {
@@ -271,6 +288,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     head_.requestId = context_.newRequestId();
     head_.remoteAddress = remoteAddress_;
     head_.peerCertificate = peerCertificate_;
+    head_.nodeSubject = nodeSubject_;
     crypto::wipe(token_.data(), token_.size());
     token_.clear();
     mediaType_.clear();
@@ -383,7 +401,8 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
       throw invalid("the Transfer-Encoding is not chunked", "send chunked, or a length");
     if (!coding.empty() && message.version() == 10) throw invalid("HTTP/1.0 has no Transfer-Encoding", "send Content-Length");
     head_.method = std::string(message.method_string());
-    if (!readTarget({message.target().data(), message.target().size()}, head_)) {
+    head_.target = {message.target().data(), message.target().size()};
+    if (!readTarget(head_.target, head_)) {
       throw invalid("the URL cannot be read", "percent-encode UTF-8, without control characters");
     }
   }
@@ -468,9 +487,12 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
       if (!stream) add("Content-Length", std::to_string(response.body.size()));
       if (stream && chunked_) add("Transfer-Encoding", "chunked");
     }
-    add("X-Request-Id", head_.requestId);
-    add("Cache-Control", "no-store");
-    add("X-Content-Type-Options", "nosniff");
+    if (!response.relayed) {
+      add("X-Request-Id", head_.requestId);
+      add("Cache-Control", "no-store");
+      add("X-Content-Type-Options", "nosniff");
+      for (const auto& [name, value] : context_.headers) add(name, value);
+    }
     for (const auto& [name, value] : response.headers) add(name, value);
     if (last_ || context_.stopping) add("Connection", "close");
     text += "\r\n";
@@ -542,6 +564,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
   RequestHead head_;
   std::string remoteAddress_;
   std::string peerCertificate_;
+  std::string nodeSubject_;
   std::vector<char, crypto::WipingAllocator<char>> token_;
   std::string mediaType_;
   crypto::WipingVector body_;

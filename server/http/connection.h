@@ -40,6 +40,7 @@ struct ConnectionContext {
   Dispatch dispatch;
   Refuse refuse;
   std::function<std::string()> newRequestId;
+  std::vector<Parameter> headers;  // of every answer of this node's own
   // Told what the operator should know of the listener: a code, a colon, a sentence; at most once a minute, on a loop's thread. May be
   // empty.
   std::function<void(const std::string&)> warn;

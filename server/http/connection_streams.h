@@ -24,13 +24,14 @@ inline asio::ip::tcp::socket& lowestLayer(TlsStream& stream) {
 }
 
 // Overloads instead of `if constexpr`: g++ 12 miscompiles a co_await in a branch that is not taken.
-inline asio::awaitable<void> greet(PlainStream&, std::string&) {
+inline asio::awaitable<void> greet(PlainStream&, std::string&, std::string&) {
   co_return;
 }
 
-inline asio::awaitable<void> greet(TlsStream& stream, std::string& peerCertificate) {
+inline asio::awaitable<void> greet(TlsStream& stream, std::string& peerCertificate, std::string& nodeSubject) {
   co_await stream.async_handshake(asio::ssl::stream_base::server, asio::use_awaitable);
   peerCertificate = peerCertificateOf(stream);
+  nodeSubject = nodeSubjectOf(stream);
 }
 
 inline asio::awaitable<void> farewell(PlainStream&) {

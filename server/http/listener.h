@@ -28,6 +28,7 @@ class EventLoops {
     std::shared_ptr<Deadlines> deadlines = std::make_shared<Deadlines>(context);
   };
   Loop& next();
+  const std::vector<std::unique_ptr<Loop>>& all() const { return loops_; }
   asio::io_context& first() { return loops_.front()->context; }
   // Runs `what` on every loop's own thread, soon.
   void each(const std::function<void(asio::io_context&)>& what);

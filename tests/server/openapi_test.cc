@@ -164,6 +164,8 @@ TEST_F(OpenApi, DeclaresEveryPathVariable) {
 TEST_F(OpenApi, DeclaresTheStatusesThatARouteCanGive) {
   const auto open = statuses("/openapi.json", "get");
   EXPECT_THAT(open, testing::Not(Contains("403")));
+  EXPECT_THAT(open, testing::Not(Contains("307"))) << "every node answers it itself";
+  EXPECT_THAT(statuses("/v1/workspaces/{workspace}/leases", "get"), Contains("307"));
   const auto command = statuses("/v1/workspaces/{workspace}/leases", "post");
   EXPECT_THAT(command,
               IsSupersetOf({"201", "202", "400", "401", "403", "406", "408", "409", "413", "415", "422", "429", "500", "503", "507"}));
