@@ -248,8 +248,10 @@ def check_listing(listing, places, acknowledged):
     for number in numbers:
         chain = places.chains.get(number, [])
         shown = sorted((listed for listed in listing if listed.number == number), key=lambda listed: listed.seq)
-        if [listed.seq for listed in shown] != list(range(len(chain))):
-            problems.append(Problem("K5", f"workspace {number}: {len(shown)} entries are listed, {len(chain)} count in the log"))
+        # The log is read after the listing was taken, and that it was taken is recorded too; but what was acknowledged must be there.
+        least = 1 + max((place[1] for place in acknowledged.values() if place[0] == number), default=-1)
+        if [listed.seq for listed in shown] != list(range(len(shown))) or not least <= len(shown) <= len(chain):
+            problems.append(Problem("K5", f"workspace {number}: {len(shown)} entries are listed, {len(chain)} count in the log, {least} are known to be there"))
             continue
         for listed, header in zip(shown, chain):
             if bytes.fromhex(listed.leaf) != header.leaf:

@@ -126,8 +126,13 @@ class CheckerTest(unittest.TestCase):
         listing = [Listed(9, 0, leaf("c").hex(), "3"), Listed(9, 1, leaf("x").hex(), "5")]
         self.expect(self.found(log, [], [listing]), "K5", "2 entries are listed, 1 count")
 
-    def test_an_entry_that_is_not_listed(self):
-        self.expect(self.found(whole(), [], [[Listed(7, 0, leaf("a").hex(), "1")]]), "K5", "1 entries are listed, 3 count")
+    def test_an_acknowledged_entry_that_is_not_listed(self):
+        problems = self.found(whole(), [ack("4", 2, "d")], [[Listed(7, 0, leaf("a").hex(), "1"), Listed(7, 1, leaf("b").hex(), "2")]])
+        self.expect(problems, "K5", "2 entries are listed, 3 count in the log, 3 are known")
+
+    def test_an_entry_that_the_listing_leaves_out(self):
+        problems = self.found(whole(), [], [[Listed(7, 0, leaf("a").hex(), "1"), Listed(7, 2, leaf("d").hex(), "4")]])
+        self.expect(problems, "K5", "2 entries are listed")
 
     def test_an_entry_that_is_listed_with_another_hash(self):
         self.expect(self.found(whole(), [], [[Listed(9, 0, leaf("z").hex(), "3")]]), "K5", "another hash")
