@@ -10,10 +10,9 @@ import subprocess
 import time
 
 import kafka
-import kafka.errors
 
 from checker import Problem, check
-from stage import TOPIC_SETTINGS, Load, NotRun, run, wait_for
+from stage import TOPIC_SETTINGS, Broken, Load, NotRun, run, wait_for
 
 SESSION = 3.0  # broker.session.timeout.ms of ops/kafka/cluster
 
@@ -44,8 +43,8 @@ def leader_moves(stage):
 
         def led():
             try:
-                stage.cluster.ask(lambda admin: admin.elect_leaders(0, {stage.topic: [0]}))
-            except kafka.errors.KafkaError:
+                stage.cluster.ask(lambda admin: admin.elect_leaders(0, {stage.topic: [0]}), 0)
+            except Broken:  # the replica that is to lead is not in step yet
                 return False
             return stage.cluster.leader(stage.topic) == turned[0]
 
@@ -109,9 +108,14 @@ def cut_from_brokers(stage):
     for verdict, brokers in rules[:2] if stage.short else rules:
         table = f"counterfoil_faults_{os.getpid()}"
         hosts = ", ".join(f"127.0.0.{id}" for id in brokers)
-        # A reset is only answered to packets that carry TCP.
-        text = (f"table inet {table} {{ chain out {{ type filter hook output priority 0; meta skgid {stage.node.gid} "
-                f"ip daddr {{ {hosts} }} tcp dport {stage.cluster.port} {verdict}; }} }}")
+        text = "\n".join((
+            f"table inet {table} {{",
+            "  chain out {",
+            "    type filter hook output priority 0;",
+            f"    meta skgid {stage.node.gid} ip daddr {{ {hosts} }} tcp dport {stage.cluster.port} {verdict}",
+            "  }",
+            "}",
+            ""))
         made = subprocess.run(["nft", "-f", "-"], input=text, capture_output=True, text=True)
         if made.returncode != 0:
             raise NotRun(f"nft does not work here: {made.stderr.strip()[:120]}")

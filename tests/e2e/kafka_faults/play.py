@@ -1,13 +1,17 @@
 """Plays rows of the fault table against a real cluster and prints a line for each: ops/kafka/faults calls this."""
 import argparse
 import atexit
+import json
+import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
 import traceback
+import unittest
 
 import faults
 import stage as stages
@@ -67,6 +71,24 @@ def play(number, clusters, options):
             stage.close()
 
 
+def report(cases):
+    """In the form of GoogleTest, where one is asked for: ops/test counts each row, and lists what was not run with its reason."""
+    wanted = os.environ.get("GTEST_OUTPUT", "")
+    if not wanted.startswith("json:") or not wanted.endswith("/"):
+        return
+    results = {"passed": {"result": "COMPLETED"}, "not run": {"result": "SKIPPED"}}
+    suite = [{"name": name, "status": "RUN", **results.get(verdict, {"result": "COMPLETED", "failures": [{"failure": text}]})}
+             for name, verdict, text in cases]
+    pathlib.Path(wanted[5:], "faults.json").write_text(json.dumps({"testsuites": [{"name": "KafkaFaults", "testsuite": suite}]}))
+
+
+def the_checker_itself():
+    """A checker that is silent about everything would find nothing here either."""
+    tests = unittest.defaultTestLoader.discover(str(pathlib.Path(__file__).parent), "*_test.py")
+    outcome = unittest.TextTestRunner(stream=sys.stdout, verbosity=0).run(tests)
+    return ("passed", f"{outcome.testsRun} tests") if outcome.wasSuccessful() and outcome.testsRun else ("failed", "see above")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--binary", type=pathlib.Path, required=True)
@@ -76,9 +98,12 @@ def main():
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--rate", type=int, default=400)
     parser.add_argument("--keep", action="store_true")
-    parser.add_argument("--cases", type=pathlib.Path)
     options = parser.parse_args()
     rows = [int(row) for row in options.rows.split(",")] if options.rows else [row for row, of in faults.ROWS.items() if of[2] or not options.short]
+    unknown = [row for row in rows if row not in faults.ROWS]
+    if unknown:
+        parser.error(f"there is no row {unknown[0]}")
+    # Rows of one kind of cluster behind each other: it is started once.
     rows.sort(key=lambda row: (list(KINDS).index(faults.ROWS[row][1]), row))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="counterfoil-faults-"))
     clusters = Clusters(folder)
@@ -89,24 +114,25 @@ def main():
             shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(leave)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"seed {options.seed}, {'short' if options.short else 'long'}, {options.rate} commands a second", flush=True)
-    verdicts, lines = [], []
+    cases = [("Checker", *the_checker_itself())]
     for row in rows:
         began = time.monotonic()
         verdict, text = play(row, clusters, options)
-        name = faults.ROWS[row][0].__name__.replace("_", " ")
-        print(f"row {row:2} {name}: {verdict}, seed {options.seed}, {time.monotonic() - began:.0f} s: {text}", flush=True)
-        verdicts.append(verdict)
-        status = {"not run": "skipped"}.get(verdict, verdict)
-        lines.append("\t".join((f"row {row} {name}", status, " ".join(text.split())[:600])))
-        if options.cases:
-            options.cases.write_text("\n".join(lines) + "\n")
+        name = "Row" + str(row) + faults.ROWS[row][0].__name__.title().replace("_", "")
+        if verdict == "not run":
+            # As GoogleTest says it, for ops/test.
+            print(f"row {row}: Skipped\n{text}\n[  SKIPPED ] KafkaFaults.{name} (0 ms)")
+        print(f"row {row} {faults.ROWS[row][0].__name__.replace('_', ' ')}: {verdict}, seed {options.seed}, {time.monotonic() - began:.0f} s: {text}",
+              flush=True)
+        cases.append((name, verdict, f"seed {options.seed}: {text}"))
+        report(cases)
+    verdicts = [case[1] for case in cases]
     print(f"{verdicts.count('passed')} passed, {verdicts.count('failed')} failed, {verdicts.count('not run')} not run")
     if options.keep:
         print(f"kept in {folder}")
-    if "failed" in verdicts:
-        return 1
-    return 0 if "passed" in verdicts else 77
+    return 1 if "failed" in verdicts else 0
 
 
 if __name__ == "__main__":

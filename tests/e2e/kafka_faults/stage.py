@@ -11,6 +11,10 @@ import threading
 import time
 import urllib.parse
 
+import kafka
+import kafka.admin
+import kafka.errors
+
 import checker
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -113,16 +117,22 @@ class Cluster:
         self._verb("stop", "--remove", check=False)
 
     def admin(self):
-        import kafka.admin
-
         return kafka.admin.KafkaAdminClient(bootstrap_servers=self.addresses.split(","), request_timeout_ms=15_000)
 
-    def ask(self, call):
-        admin = self.admin()
-        try:
-            return call(admin)
-        finally:
-            admin.close()
+    def ask(self, call, seconds=30):
+        """What a client for administrators answers. It may ask a broker first that has just been killed."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                admin = self.admin()
+                try:
+                    return call(admin)
+                finally:
+                    admin.close()
+            except (kafka.errors.KafkaError, OSError) as error:
+                if time.monotonic() > deadline:
+                    raise Broken(f"the cluster does not answer an administrator: {error}") from error
+                time.sleep(0.2)
 
     def kafka_admin(self, *words, check=True):
         program = os.environ.get("COUNTERFOIL_KAFKA_ADMIN", ROOT / "build/release/bin/kafka_admin")
@@ -154,8 +164,6 @@ class Cluster:
 
     def read(self, topic):
         """Every record of every partition up to the high watermark: [[checker.Record]]. Checksums are checked by the client."""
-        import kafka
-
         consumer = kafka.KafkaConsumer(
             bootstrap_servers=self.addresses.split(","), check_crcs=True, enable_auto_commit=False, auto_offset_reset="none", group_id=None,
             isolation_level="read_uncommitted", max_partition_fetch_bytes=8 << 20, fetch_max_bytes=32 << 20)
