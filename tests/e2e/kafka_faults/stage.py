@@ -6,6 +6,7 @@ import pathlib
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -192,6 +193,12 @@ class Cluster:
             consumer.close()
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Node:
     """A data folder and the `serve` on it. What the process takes of the machine is sampled while it runs."""
 
@@ -199,8 +206,8 @@ class Node:
         self.stage, self.name, self.gid = stage, name, gid
         self.folder = stage.folder / name
         self.process = None
+        self.port = free_port()  # the same after a restart: it is where the others reach this node
         self.environment = {}
-        self.preload = []
         self.worst = {"threads": 0, "descriptors": 0, "megabytes": 0}
         self.first = None
         self.unexpected = None
@@ -212,8 +219,9 @@ class Node:
     def start(self, seconds=60):
         (self.folder / "server.json").unlink(missing_ok=True)
         environment = dict(os.environ, COUNTERFOIL_WORKSPACE_ENTRIES_PER_SECOND="1000000", COUNTERFOIL_PRINCIPAL_ENTRIES_PER_SECOND="1000000")
+        environment["COUNTERFOIL_NODE_NAME"] = self.name
         environment.update(self.environment)
-        words = [*self.preload, self.stage.binary, "serve", "--data", self.folder, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
+        words = [self.stage.binary, "serve", "--data", self.folder, "--listen", f"127.0.0.1:{self.port}", "--admin-listen", "127.0.0.1:0"]
         log = open(self.stage.folder / f"{self.name}.log", "ab")
         # The group of its own is what a packet filter knows this node's packets by.
         more = {"group": self.gid, "extra_groups": []} if self.gid and os.geteuid() == 0 else {}
@@ -303,15 +311,27 @@ class Node:
         finally:
             connection.close()
 
+    def writes(self):
+        try:
+            return "\ncounterfoil_writer 1" in self._admin("/metrics")[1]
+        except (OSError, http.client.HTTPException):
+            return False
+
     def ready(self):
+        """(whether it is, what it says)"""
+        try:
+            status, text = self._admin("/readyz")
+            return status == 200, text.strip()
+        except (OSError, http.client.HTTPException) as error:
+            return False, str(error)
+
+    def _admin(self, path):
         place = urllib.parse.urlsplit(self.facts["adminUrl"])
         connection = http.client.HTTPConnection(place.hostname, place.port, timeout=5)
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", path)
             answer = connection.getresponse()
-            return answer.status == 200, answer.read().decode("utf-8", "replace").strip()
-        except (OSError, http.client.HTTPException) as error:
-            return False, str(error)
+            return answer.status, answer.read().decode("utf-8", "replace")
         finally:
             connection.close()
 
@@ -352,6 +372,7 @@ class Load:
         self.stopping = threading.Event()
         self.giving_up = threading.Event()
         self.resting = threading.Event()
+        self.avoid = None  # a node that no client asks
         self.lock = threading.Lock()
         self.answers = []  # checker.Answer, in the order they came
         self.times = []  # of acknowledgements
@@ -377,6 +398,10 @@ class Load:
             id = uuid7(dice)
             path, body = self._command(dice, id)
             while not self.giving_up.is_set():
+                if self.nodes[at] is self.avoid:
+                    if connection is not None:
+                        connection.close()
+                    connection, at = None, (at + 1) % len(self.nodes)
                 node = self.nodes[at]
                 answer, connection, pause = self._send(node, connection, path, body, id, patience)
                 with self.lock:
@@ -485,7 +510,8 @@ class Stage:
         self.dice = random.Random(seed)
         self.folder.mkdir(parents=True)
         self.topic = cluster.make_topic()
-        self.nodes = [Node(self, "north", 54_001)]
+        self.nodes = [Node(self, name, gid) for name, gid in (("north", 54_001), ("south", 54_002))]
+        self.claim_within = 30  # the group's session, the coordinator's own move, the claim, on a machine that is busy
         self.workspaces = ["w1", "w2", "w3", "w4"]
         self.load = None
         self.tokens = {}
@@ -502,33 +528,46 @@ class Stage:
         return self.nodes[0]
 
     def begin(self, clients=8, per_second=400):
-        data = self.node.folder
-        run(self.binary, "init", "--data", data, "--origin", "faults.example.com", "--log", f"kafka://{self.cluster.addresses}/{self.topic}")
+        log = f"kafka://{self.cluster.addresses}/{self.topic}"
+        keys = self.folder / "keys"
+        run(self.binary, "init", "--data", self.node.folder, "--keys", keys, "--origin", "faults.example.com", "--log", log)
+        for node in self.nodes[1:]:
+            run(self.binary, "init", "--join", "--data", node.folder, "--keys", keys, "--log", log)
         policy = self.folder / "policy.toml"
         policy.write_text(POLICY)
-        self.node.start()
+        for node in self.nodes:
+            node.start()
+        writer = self.writer()
         for workspace in self.workspaces:
-            run(self.binary, "workspace", "create", workspace, "--data", data)
-            run(self.binary, "policy", "set", "--workspace", workspace, policy, "--data", data)
-        self.tokens[self.node.name] = self.node.token()
+            run(self.binary, "workspace", "create", workspace, "--data", writer.folder)
+            run(self.binary, "policy", "set", "--workspace", workspace, policy, "--data", writer.folder)
+        token = writer.token()
+        self.tokens = {node.name: token for node in self.nodes}  # good at every node of the ledger
         self._sampler.start()
         self.load = Load(self.nodes, self.tokens, self.workspaces, self.seed, clients, per_second)
         self.load.start()
         self.load.wait_for(300, 30)
         return self
 
+    def writer(self, seconds=None):
+        """The node that decides, once there is one."""
+        return wait_for("a writer", lambda: next((node for node in self.nodes if node.writes()), None), seconds or self.claim_within, 0.1)
+
+    def joined(self, name):
+        """A further data folder of the ledger; its node is not started."""
+        node = Node(self, name)
+        node.folder.mkdir(mode=0o700)
+        shutil.copy(self.node.folder / "counterfoil.toml", node.folder / "counterfoil.toml")
+        return node
+
+    def stop_nodes(self):
+        for node in self.nodes:
+            node.stop()
+
     def _sample(self):
         while not self._sampling.wait(0.25):
             for node in self.nodes:
                 node.sample()
-
-    def second(self, name="south"):
-        """Another data folder of the same ledger with the same keys; not started."""
-        node = Node(self, name, 54_000 + len(self.nodes) + 1)
-        node.folder.mkdir(mode=0o700)
-        shutil.copy(self.node.folder / "counterfoil.toml", node.folder / "counterfoil.toml")
-        self.nodes.append(node)
-        return node
 
     def heal_within(self, bound, count=50):
         """From now on nothing is broken; acknowledgements must come again within `bound` seconds."""
@@ -573,11 +612,16 @@ class Stage:
             if answer.seq >= 0:
                 last[answer.number] = max(last.get(answer.number, 0), answer.seq)
         listings = []
+        writer = self.writer()
+        status, _ = next(node for node in self.nodes if node is not writer).ask("/v1/workspaces", self.tokens[writer.name])
+        self.forwards = status == 200
+        if not self.forwards:
+            self.notes.append("a node that does not write does not forward in this version")
         for node in self.nodes:
             if not node.alive() or node.name not in self.tokens:
                 continue
             for number, workspace in enumerate(self.workspaces, 1):
-                if number in last:
+                if number in last and (node is writer or self.forwards):
                     listings.append(node.listing(workspace, number, last[number], self.tokens[node.name]))
             verified = run(self.binary, "verify", "--data", node.folder, "--json", "--against", "log,views", check=False)
             if verified.returncode != 0:
