@@ -2,6 +2,7 @@
 // embedded log and on Kafka.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <future>
 #include <map>
 #include <mutex>
@@ -56,6 +57,11 @@ struct Made {
   std::vector<std::string> problems;
 };
 
+// So many facts of the trail, or all: an answer of a broker takes milliseconds, and each is waited for.
+std::size_t factsAtMost() {
+  return std::getenv("COUNTERFOIL_TEST_LONG") == nullptr ? 1'000 : SIZE_MAX;
+}
+
 // One command after another, each answered before the next is given.
 class Import {
  public:
@@ -73,7 +79,7 @@ class Import {
     importers::CloudTrailImporter importer(
         {trail()}, [this](const crypto::Digest& credential) { return known(credential); }, nullptr);
     importers::ImportedEvent imported;
-    while (importer.next(imported)) {
+    while (made.recorded < factsAtMost() && importer.next(imported)) {
       std::promise<bool> answered;
       ledger_.appendImported("trail", std::move(imported.event),
                              [&](const write::Answer*, const Fault* fault) { answered.set_value(fault == nullptr); });
@@ -143,7 +149,7 @@ TEST(ViewsOfLogs, TheSameImportGivesTheSameDigestsOnKafkaAsOnTheEmbeddedLog) {
   }
   cluster->deleteTopic(topic);
 
-  EXPECT_GT(first.recorded, 1'000U);
+  EXPECT_GE(first.recorded, 1'000U);
   EXPECT_EQ(first.recorded, second.recorded);
   EXPECT_EQ(first.refused, second.refused);
   EXPECT_EQ(first.digests, second.digests);
