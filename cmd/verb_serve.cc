@@ -272,7 +272,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   server::TokenDesk desk({tokenKeys, authenticator, access, session.clock(), session.random(), config.origin,
                           [&session](std::string_view id) { return session.ledger().findWorkspace(id).has_value(); }},
                          server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
-  NodeDuty duty(session, [&] {
+  auto duty = std::make_unique<NodeDuty>(session, [&] {
     waitForSystemView(session, runner);
     tokenKeys.reload();
     desk.restore(server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
@@ -320,6 +320,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   verifying.stop();
   verifying.join();
   blocking.join();
+  duty.reset();  // its thread uses the ledger and the views, which end next
   runner.stop();
   session.close();
   spdlog::info("stopped");

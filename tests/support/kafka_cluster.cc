@@ -71,6 +71,38 @@ kafka::Event answerOf(rd_kafka_queue_t* queue, const char* doing) {
   return event;
 }
 
+rd_kafka_resp_err_t createTopic(rd_kafka_t* client, const std::string& topic, std::uint32_t partitions, int replicas,
+                                const std::map<std::string, std::string>& settings) {
+  const kafka::Queue queue(rd_kafka_queue_new(client));
+  std::array<char, 256> reason{};
+  rd_kafka_NewTopic_t* fresh = rd_kafka_NewTopic_new(topic.c_str(), static_cast<int>(partitions), replicas, reason.data(), reason.size());
+  if (fresh == nullptr) throw std::runtime_error(reason.data());
+  for (const auto& [name, value] : settings) rd_kafka_NewTopic_set_config(fresh, name.c_str(), value.c_str());
+  rd_kafka_CreateTopics(client, &fresh, 1, nullptr, queue.get());
+  rd_kafka_NewTopic_destroy(fresh);
+  const kafka::Event event = answerOf(queue.get(), "CreateTopics");
+  std::size_t count = 0;
+  const auto results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
+  return rd_kafka_topic_result_error(results[0]);
+}
+
+// Made is not yet led: whoever goes on needs every partition to have a leader.
+void awaitLeaders(rd_kafka_t* client, const std::string& topic, std::uint32_t partitions) {
+  const kafka::Topic handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
+  for (int attempt = 0; attempt < 200; ++attempt) {
+    const struct rd_kafka_metadata* found = nullptr;
+    if (rd_kafka_metadata(client, 0, handle.get(), &found, kAnswerMilliseconds) == 0) {
+      const kafka::Metadata metadata(found);
+      bool led = metadata->topic_cnt == 1 && metadata->topics[0].partition_cnt == static_cast<int>(partitions);
+      for (int index = 0; led && index < metadata->topics[0].partition_cnt; ++index)
+        led = metadata->topics[0].partitions[index].leader >= 0;
+      if (led) return;
+    }
+    rd_kafka_poll(client, 50);
+  }
+  throw std::runtime_error("the topic got no leaders");
+}
+
 }  // namespace
 
 KafkaCluster* KafkaCluster::get(std::string& why) {
@@ -98,36 +130,39 @@ KafkaCluster* KafkaCluster::get(std::string& why) {
 std::string KafkaCluster::makeTopic(std::uint32_t partitions, const std::map<std::string, std::string>& settings) {
   static std::atomic<int> number = 0;
   const std::string topic = "test-" + std::to_string(::getpid()) + "-" + std::to_string(++number) + "-" + std::to_string(::rand());
+  makeTopicAgain(topic, partitions, settings);
+  return topic;
+}
+
+void KafkaCluster::makeTopicAgain(const std::string& topic, std::uint32_t partitions, const std::map<std::string, std::string>& settings) {
   const kafka::Client client = makeClient(brokers_);
-  const kafka::Queue queue(rd_kafka_queue_new(client.get()));
-  std::array<char, 256> reason{};
   const auto replicas = static_cast<int>(std::count(brokers_.begin(), brokers_.end(), ',') + 1);
-  rd_kafka_NewTopic_t* fresh = rd_kafka_NewTopic_new(topic.c_str(), static_cast<int>(partitions), replicas, reason.data(), reason.size());
-  if (fresh == nullptr) throw std::runtime_error(reason.data());
   std::map<std::string, std::string> all = {
       {"retention.ms", "-1"}, {"message.timestamp.type", "LogAppendTime"}, {"min.insync.replicas", replicas > 2 ? "2" : "1"}};
   for (const auto& [name, value] : settings) all[name] = value;
-  for (const auto& [name, value] : all) rd_kafka_NewTopic_set_config(fresh, name.c_str(), value.c_str());
-  rd_kafka_CreateTopics(client.get(), &fresh, 1, nullptr, queue.get());
-  rd_kafka_NewTopic_destroy(fresh);
-  const kafka::Event event = answerOf(queue.get(), "CreateTopics");
-  std::size_t count = 0;
-  const auto results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
-  if (rd_kafka_topic_result_error(results[0]) != 0) throw std::runtime_error(rd_kafka_topic_result_error_string(results[0]));
-  // Made is not yet led: whoever goes on needs every partition to have a leader.
-  const kafka::Topic handle(rd_kafka_topic_new(client.get(), topic.c_str(), nullptr));
-  for (int attempt = 0; attempt < 200; ++attempt) {
-    const struct rd_kafka_metadata* found = nullptr;
-    if (rd_kafka_metadata(client.get(), 0, handle.get(), &found, kAnswerMilliseconds) == 0) {
-      const kafka::Metadata metadata(found);
-      bool led = metadata->topic_cnt == 1 && metadata->topics[0].partition_cnt == static_cast<int>(partitions);
-      for (int index = 0; led && index < metadata->topics[0].partition_cnt; ++index)
-        led = metadata->topics[0].partitions[index].leader >= 0;
-      if (led) return topic;
-    }
+  for (int attempt = 0;; ++attempt) {
+    const rd_kafka_resp_err_t code = createTopic(client.get(), topic, partitions, replicas, all);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) break;
+    // A topic of that name is still being deleted.
+    if (code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS || attempt == 200) throw std::runtime_error(rd_kafka_err2str(code));
     rd_kafka_poll(client.get(), 50);
   }
-  throw std::runtime_error("the topic got no leaders");
+  awaitLeaders(client.get(), topic, partitions);
+}
+
+void KafkaCluster::addPartitions(const std::string& topic, std::uint32_t partitions) {
+  const kafka::Client client = makeClient(brokers_);
+  const kafka::Queue queue(rd_kafka_queue_new(client.get()));
+  std::array<char, 256> reason{};
+  rd_kafka_NewPartitions_t* more = rd_kafka_NewPartitions_new(topic.c_str(), partitions, reason.data(), reason.size());
+  if (more == nullptr) throw std::runtime_error(reason.data());
+  rd_kafka_CreatePartitions(client.get(), &more, 1, nullptr, queue.get());
+  rd_kafka_NewPartitions_destroy(more);
+  const kafka::Event event = answerOf(queue.get(), "CreatePartitions");
+  std::size_t count = 0;
+  const auto results = rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event.get()), &count);
+  if (rd_kafka_topic_result_error(results[0]) != 0) throw std::runtime_error(rd_kafka_topic_result_error_string(results[0]));
+  awaitLeaders(client.get(), topic, partitions);
 }
 
 void KafkaCluster::deleteTopic(const std::string& topic) {

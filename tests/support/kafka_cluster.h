@@ -21,6 +21,10 @@ class KafkaCluster {
   const std::string& brokers() const { return brokers_; }
   // A new topic with the settings of a ledger's, one replica a broker at most. Its name.
   std::string makeTopic(std::uint32_t partitions, const std::map<std::string, std::string>& settings = {});
+  // A topic of that name where one was deleted, as soon as the cluster lets it be made.
+  void makeTopicAgain(const std::string& topic, std::uint32_t partitions, const std::map<std::string, std::string>& settings = {});
+  // From now on it has so many.
+  void addPartitions(const std::string& topic, std::uint32_t partitions);
   void deleteTopic(const std::string& topic);
   // What only somebody who may delete can do: drops everything before `offset`.
   void deleteRecords(const std::string& topic, std::uint32_t partition, std::int64_t offset);

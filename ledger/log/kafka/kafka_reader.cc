@@ -145,8 +145,11 @@ bool Reader::take(const rd_kafka_message_t& message, FoldState& state, ValidReco
 }
 
 bool Reader::next(ValidRecord& record, FoldState& state) {
-  while (const Message message = fetch(state)) {
-    if (take(*message, state, record)) return true;
+  while (held_ != nullptr || (held_ = fetch(state)) != nullptr) {
+    // Damage throws here, and stays: the next call meets the same record again.
+    const bool valid = take(*held_, state, record);
+    held_.reset();
+    if (valid) return true;
   }
   return false;
 }

@@ -42,6 +42,7 @@ class Reader final : public PartitionReader {
   Client client_;
   Topic topic_;
   Queue queue_;
+  Message held_;  // fetched and not yet passed
   bool started_ = false;
 };
 
