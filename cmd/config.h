@@ -27,7 +27,7 @@ struct Config {
   std::string kafkaAuthority, kafkaCertificate, kafkaCertificateKey, kafkaProperties;
   std::uint32_t kafkaLanes = 0;
   std::uint64_t kafkaSessionMilliseconds = 0;
-  std::string keyProvider;        // "file" or "http_kms"
+  std::string keyProvider;  // "file" or "http_kms"
   // http_kms; paths as those of certificates below
   std::string kmsUrl, kmsMount, kmsAuthorities, kmsCertificate, kmsCertificateKey, kmsTokenFile;
   std::int64_t kmsTimeoutMs = 0;

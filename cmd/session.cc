@@ -27,7 +27,8 @@ std::uint64_t nodeNumber(const std::string& name) {
 
 }  // namespace
 
-Session::Session(const CommonOptions& common, Access access, bool acceptClock) : common_(common), config_(readConfig(common)) {
+Session::Session(const CommonOptions& common, Access access, bool acceptClock, const std::string& listensAt)
+    : common_(common), config_(readConfig(common)) {
   provider_ = makeKeyProvider(config_, clock_, random_);
   if (access == Access::read) {
     open_ = openForReading(config_);

@@ -26,7 +26,8 @@ enum class Access : std::uint8_t {
 // ...
 class Session {
  public:
-  Session(const CommonOptions& common, Access access, bool acceptClock = false);
+  // `listensAt`: the URL that other nodes reach this one by unless the configuration names another.
+  Session(const CommonOptions& common, Access access, bool acceptClock = false, const std::string& listensAt = {});
   ~Session();
 
   const CommonOptions& common() const { return common_; }

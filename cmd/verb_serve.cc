@@ -136,6 +136,11 @@ server::ServerOptions optionsOf(const Config& config, const ServeOptions& flags)
   return options;
 }
 
+// Where other nodes reach this one, unless it is told another place: as it listens.
+std::string urlOf(const server::ServerOptions& options) {
+  return (options.certificate.empty() ? "http://" : "https://") + options.listen;
+}
+
 // Looks after a key service that is in trouble: tells the operator once, and asks it again so that it is seen when it is back.
 class KeyServiceWatch {
  public:
@@ -172,7 +177,7 @@ std::unique_ptr<Session> openWhenKeysAnswer(const CommonOptions& common, bool ac
   std::unique_ptr<server::WaitingRoom> room;
   for (std::chrono::milliseconds pause{500};; pause = std::min(2 * pause, kLongestKeyPause)) {
     try {
-      return std::make_unique<Session>(common, Access::follow, acceptClock);
+      return std::make_unique<Session>(common, Access::follow, acceptClock, urlOf(options));
     } catch (const Fault& fault) {
       if (!readConfig(common).hasKeyService() || fault.code() != ErrorCode::notReady) throw;
       if (room) {
@@ -232,7 +237,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   const sigset_t signals = blockSignals();
   raiseDescriptorLimit();
   startJsonLog();
-  const server::ServerOptions options = optionsOf(readConfig(common), flags);
+  server::ServerOptions options = optionsOf(readConfig(common), flags);
   const std::unique_ptr<Session> opened = openWhenKeysAnswer(common, flags.acceptClock, options, signals);
   if (opened == nullptr) return 0;
   Session& session = *opened;
@@ -277,6 +282,21 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
     tokenKeys.reload();
     desk.restore(server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
   });
+  if (session.kafka() != nullptr) {
+    options.role = [&duty] {
+      const NodeDuty::Now now = duty->now();
+      return server::NodeRole{now.writer, now.writerUrl, now.writerName};
+    };
+  }
+  options.moreGauges = [&session](server::Gauges& gauges) {
+    if (session.kafka() == nullptr) return;
+    const log::KafkaCounts counts = session.kafka()->counts();
+    gauges.logTerm = static_cast<double>(counts.term);
+    gauges.logAcknowledged = static_cast<double>(counts.acknowledged);
+    gauges.logClaimsLost = static_cast<double>(counts.claimsLost);
+    gauges.logPoisoned = static_cast<double>(counts.poisoned);
+    gauges.logProducersRebuilt = static_cast<double>(counts.producersRebuilt);
+  };
   server::EventLoops tokenLoop(1);
   server::TokenSocket tokenSocket(config.data, tokenLoop.first().get_executor(), blocking, desk);
   server::StreamHub streams(runner, blocking.get_executor());

@@ -68,7 +68,7 @@ struct Metrics::State {
       prometheus::BuildCounter().Name("counterfoil_streams_evicted_total").Help("Listeners that were too slow").Register(registry).Add({});
   struct {
     prometheus::Gauge *liveLeases, *owedTerminals, *intakeBytes, *viewLag, *viewsTroubled, *openViews, *connections, *streams, *forwards,
-        *ready, *clockPaused;
+        *writer, *logTerm, *logAcknowledged, *logClaimsLost, *logPoisoned, *logProducersRebuilt, *ready, *clockPaused;
   } gauges{};
   Labelled<prometheus::Histogram> requestsBy, appendsBy;
   Labelled<prometheus::Counter> statusesBy, refusalsBy, tokensBy, forwardsBy;
@@ -91,6 +91,15 @@ Metrics::Metrics() : state_(std::make_unique<State>()) {
   s.gauges.connections = s.gauge("counterfoil_connections", "Open connections");
   s.gauges.streams = s.gauge("counterfoil_streams", "Listeners and long polls that wait");
   s.gauges.forwards = s.gauge("counterfoil_open_forwards", "Requests and streams being passed on to the node that writes");
+  s.gauges.writer = s.gauge("counterfoil_writer", "1 if this node writes the log");
+  s.gauges.logTerm = s.gauge("counterfoil_log_term", "Kafka: term of the last claim of this node; 0 without one");
+  s.gauges.logAcknowledged =
+      s.gauge("counterfoil_log_records_acknowledged", "Kafka: records of this node that are durable, since its start");
+  s.gauges.logClaimsLost = s.gauge("counterfoil_log_claims_lost", "Kafka: claims of this node that another's came before, since its start");
+  s.gauges.logPoisoned =
+      s.gauge("counterfoil_log_writers_poisoned", "Kafka: writers ended by a delivery report that was not as expected, since the start");
+  s.gauges.logProducersRebuilt =
+      s.gauge("counterfoil_log_producers_rebuilt", "Kafka: producers made anew after a failure, since the start");
   s.gauges.ready = s.gauge("counterfoil_ready", "1 if the ledger takes requests");
   s.gauges.clockPaused = s.gauge("counterfoil_clock_paused", "1 while the clock is not believed and nothing expires");
 }
@@ -179,6 +188,12 @@ std::string Metrics::scrape() {
     s.gauges.connections->Set(now.connections);
     s.gauges.streams->Set(now.streams);
     s.gauges.forwards->Set(now.forwards);
+    s.gauges.writer->Set(now.writer);
+    s.gauges.logTerm->Set(now.logTerm);
+    s.gauges.logAcknowledged->Set(now.logAcknowledged);
+    s.gauges.logClaimsLost->Set(now.logClaimsLost);
+    s.gauges.logPoisoned->Set(now.logPoisoned);
+    s.gauges.logProducersRebuilt->Set(now.logProducersRebuilt);
     s.gauges.ready->Set(now.ready);
     s.gauges.clockPaused->Set(now.clockPaused);
   }

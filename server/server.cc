@@ -80,6 +80,8 @@ struct Server::State {
     result.connections = static_cast<double>(listener->connections());
     result.forwards = forwarder ? static_cast<double>(forwarder->open()) : 0;
     result.streams = static_cast<double>(service.streams.waiting());
+    result.writer = status.leading ? 1 : 0;
+    if (options.moreGauges) options.moreGauges(result);
     return result;
   }
 

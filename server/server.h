@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "server/forwarder.h"
 #include "server/http/connection.h"
+#include "server/metrics.h"
 #include "server/node_role.h"
 #include "server/rate_limits.h"
 #include "server/service.h"
@@ -27,6 +29,8 @@ struct ServerOptions {
   ForwardOptions forward;                 // its `authorities` are also asked for client certificates of nodes
   std::vector<std::string> nodeSubjects;  // RFC 2253 names in certificates of nodes that may pass requests on
   std::int64_t drainSeconds = 15;         // at the end, for requests under way
+  // Fills in what only the caller knows, at every scrape; any thread. Null: nothing.
+  std::function<void(Gauges&)> moreGauges;
   ConnectionLimits limits;
 };
 

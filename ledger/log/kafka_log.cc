@@ -137,6 +137,7 @@ std::unique_ptr<KafkaLog> KafkaLog::open(const KafkaSettings& settings, const Wr
 
 KafkaCounts KafkaLog::counts() const {
   KafkaCounts counts;
+  counts.term = shared_->term;
   counts.acknowledged = shared_->acknowledged;
   counts.claims = shared_->claims;
   counts.claimsLost = shared_->claimsLost;
@@ -188,6 +189,7 @@ std::unique_ptr<PartitionWriter> KafkaLog::takeOver(PartitionId partition, FoldS
     throw Fault(ErrorCode::dataInUse, "another node became the writer first", "this node follows it");
   }
   ++shared_->claims;
+  shared_->term = header.term;
   // 5. From here on each record is expected right behind the one before.
   auto committer = std::make_shared<kafka::Committer>(*lane, partition, WriterStamp(identity_, from), shared_, settings_);
   lane->attend(committer);

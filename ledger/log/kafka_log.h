@@ -20,6 +20,7 @@ struct Shared;
 
 // Counted since the start; for metrics.
 struct KafkaCounts {
+  std::uint64_t term = 0;              // of this node's last valid claim
   std::uint64_t acknowledged = 0;      // records
   std::uint64_t claims = 0;            // of this node that were valid
   std::uint64_t claimsLost = 0;        // another node's came first

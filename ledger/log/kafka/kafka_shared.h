@@ -35,6 +35,7 @@ struct Shared {
   std::vector<std::atomic<std::uint64_t>> ends;
   // Counted since the start.
   std::atomic<std::uint64_t> poisoned{0};      // writers that ended by a report that was not as expected
+  std::atomic<std::uint64_t> term{0};          // of the last claim of this node that was valid
   std::atomic<std::uint64_t> claims{0};        // of this node that were valid
   std::atomic<std::uint64_t> claimsLost{0};    // another node's came first
   std::atomic<std::uint64_t> acknowledged{0};  // records
