@@ -105,7 +105,7 @@ struct Pool {
   void giveBack(std::shared_ptr<PeerConnection> one, const std::string& from) {
     working.erase(one.get());
     std::erase_if(resting, [](const auto& other) { return other->failed(); });
-    if (!stopped && from == url && resting.size() < idleMax && one->rest()) {
+    if (!stopped && from == url && resting.size() < idleMax && one->keep()) {
       resting.push_back(std::move(one));
     } else {
       one->close();

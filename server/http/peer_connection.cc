@@ -148,7 +148,7 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
   bool answerDone() const override { return done_; }
 
   // ---- between requests ----
-  bool rest() override {
+  bool keep() override {
     if (failed_ || sending_ || reading_ || !sentAll_ || !done_ || !answer_.empty()) return false;
     if (!parser_->keep_alive() || buffer_.size() != 0) return false;
     forget();
@@ -180,6 +180,7 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
 
   // ---- Deadlines::Entry ----
   void expire() override { close(); }
+  void rest() override {}
 
   void connect(const tcp::resolver::results_type& found) {
     asio::async_connect(socket(), found, [self = this->shared_from_this()](const error_code& error, const tcp::endpoint&) {
@@ -312,7 +313,7 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
   Time writeBy_ = Deadlines::kNever;
   Time readBy_ = Deadlines::kNever;
   std::size_t sentBytes_ = 0;
-  std::uint64_t turn_ = 0;  // of rest() and resume(): a watch of an earlier rest says nothing
+  std::uint64_t turn_ = 0;  // of keep() and resume(): a watch of an earlier rest says nothing
   bool opened_ = false;
   bool failed_ = false;
   bool sending_ = false;

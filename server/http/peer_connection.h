@@ -87,8 +87,8 @@ class PeerConnection {
 
   // ---- between requests ----
   // Request and answer are whole, taken, and the peer keeps the connection. True: it rests from now on, watched for its end.
-  virtual bool rest() = 0;
-  // Back to work after rest(). False: it ended meanwhile.
+  virtual bool keep() = 0;
+  // Back to work after keep(). False: it ended meanwhile.
   virtual bool resume() = 0;
 };
 

@@ -13,6 +13,7 @@
 #include "server/auth/authenticator.h"
 #include "server/auth/token_keys.h"
 #include "server/fault_log.h"
+#include "server/imports.h"
 #include "server/metrics.h"
 #include "server/rate_limits.h"
 #include "server/server.h"
@@ -124,8 +125,9 @@ class NodeUnderTest {
   server::Metrics metrics_;
   server::FaultLog faults_{clock_};
   server::VerifyJobs verifyJobs_{log_, ledger_.keyRing(), clock_, verifying_};
-  server::Service service_{ledger_, log_,     views_,  readers_,    streams_, authenticator_, tokenKeys_, access_, audit_,
-                           limits_, metrics_, faults_, verifyJobs_, clock_,   random_,        blocking_,  kOrigin, "1.2.3"};
+  server::Imports imports_{clock_, random_};
+  server::Service service_{ledger_,  log_,    views_,      readers_, streams_, authenticator_, tokenKeys_, access_, audit_, limits_,
+                           metrics_, faults_, verifyJobs_, imports_, clock_,   random_,        blocking_,  kOrigin, "1.2.3"};
   std::unique_ptr<server::Server> server_;
 };
 
