@@ -15,6 +15,7 @@ import unittest
 
 import faults
 import stage as stages
+from checker import Problem
 
 KINDS = {
     "plain": {},
@@ -54,7 +55,12 @@ def play(number, clusters, options):
         cluster = clusters.of(kind)
         stage = stages.Stage(cluster, clusters.folder / f"row-{number}", options.binary, options.seed * 100 + number, options.short)
         stage.begin(options.clients, options.rate)
-        fault(stage)
+        try:
+            fault(stage)
+        except stages.Broken as broken:
+            # What was promised until then is held against the log all the same.
+            stage.problems.append(Problem("K6", str(broken)))
+            stage.load.stop(5)
         problems = stage.finish()
         if not problems:
             return "passed", stage.summary()

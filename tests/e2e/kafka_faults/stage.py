@@ -398,7 +398,7 @@ class Load:
 
     def _client(self, number, seed):
         dice = random.Random(seed * 1_000 + number)
-        patience = dice.choice((3, 10, 30))
+        patience = (3, 10, 30)[number % 3]
         at = number % len(self.nodes)
         connection = None
         while not self.stopping.is_set():
@@ -610,7 +610,11 @@ class Stage:
             return
         self.settled = True
         self.load.stop()
-        listings = self._views()
+        try:
+            listings = self._views()
+        except (Broken, NotForwarded) as broken:
+            self.problems.append(checker.Problem("K5", str(broken)))
+            listings = []
         found, self.folded = checker.check(self.cluster.read(self.topic), self.load.answers, listings)
         self.problems += found
 
