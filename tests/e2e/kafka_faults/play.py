@@ -64,7 +64,7 @@ def play(number, clusters, options):
         problems = stage.finish()
         if not problems:
             return "passed", stage.summary()
-        shown = "; ".join(str(problem) for problem in problems[:5])
+        shown = "; ".join(str(problem) for problem in sorted(problems, key=lambda problem: problem.invariant)[:5])
         return "failed", f"{len(problems)} problems: {shown}. {stage.summary()}"
     except stages.NotRun as why:
         return "not run", str(why)
