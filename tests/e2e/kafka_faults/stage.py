@@ -118,7 +118,9 @@ class Cluster:
     def stop(self):
         self._verb("stop", check=False)
         for mount in self.mounts:
-            run("umount", mount, check=False)
+            # A killed process is gone a moment before what it had mapped.
+            wait_for("the end of a file system", lambda: run("umount", mount, check=False).returncode == 0, 20, 0.2)
+        self.mounts = []
         self._verb("stop", "--remove", check=False)
 
     def admin(self):
