@@ -233,6 +233,23 @@ void waitForSystemView(Session& session, views::ViewRunner& runner) {
   }
 }
 
+// Of several nodes on one log: who writes, and how the log does. Both outlive the server.
+void joinNodes(server::ServerOptions& options, Session& session, const NodeDuty& duty) {
+  if (session.kafka() == nullptr) return;
+  options.role = [&duty] {
+    const NodeDuty::Now now = duty.now();
+    return server::NodeRole{now.writer, now.writerUrl, now.writerName};
+  };
+  options.moreGauges = [&session](server::Gauges& gauges) {
+    const log::KafkaCounts counts = session.kafka()->counts();
+    gauges.logTerm = static_cast<double>(counts.term);
+    gauges.logAcknowledged = static_cast<double>(counts.acknowledged);
+    gauges.logClaimsLost = static_cast<double>(counts.claimsLost);
+    gauges.logPoisoned = static_cast<double>(counts.poisoned);
+    gauges.logProducersRebuilt = static_cast<double>(counts.producersRebuilt);
+  };
+}
+
 int serve(const CommonOptions& common, const ServeOptions& flags) {
   const sigset_t signals = blockSignals();
   raiseDescriptorLimit();
@@ -282,21 +299,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
     tokenKeys.reload();
     desk.restore(server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
   });
-  if (session.kafka() != nullptr) {
-    options.role = [&duty] {
-      const NodeDuty::Now now = duty->now();
-      return server::NodeRole{now.writer, now.writerUrl, now.writerName};
-    };
-  }
-  options.moreGauges = [&session](server::Gauges& gauges) {
-    if (session.kafka() == nullptr) return;
-    const log::KafkaCounts counts = session.kafka()->counts();
-    gauges.logTerm = static_cast<double>(counts.term);
-    gauges.logAcknowledged = static_cast<double>(counts.acknowledged);
-    gauges.logClaimsLost = static_cast<double>(counts.claimsLost);
-    gauges.logPoisoned = static_cast<double>(counts.poisoned);
-    gauges.logProducersRebuilt = static_cast<double>(counts.producersRebuilt);
-  };
+  joinNodes(options, session, *duty);
   server::EventLoops tokenLoop(1);
   server::TokenSocket tokenSocket(config.data, tokenLoop.first().get_executor(), blocking, desk);
   server::StreamHub streams(runner, blocking.get_executor());

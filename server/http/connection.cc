@@ -1,7 +1,6 @@
 #include "server/http/connection.h"
 
 #include <algorithm>
-#include <array>
 #include <bitset>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -34,22 +33,6 @@ constexpr std::size_t kBodyPiece = 16 * 1024;
 constexpr std::size_t kRateUnit = 4 * 1024;
 constexpr std::size_t kDrainMax = 256 * 1024;  // of a body nobody wanted, before the connection is closed instead
 constexpr std::chrono::seconds kRestAfter{1};  // without a read or write begun
-
-[[noreturn]] void gone(const error_code& error) {
-  throw boost::system::system_error(error);
-}
-
-// Headers that must come once: two of them are how requests are smuggled, or how two parts of a system disagree about who asks.
-constexpr std::array<std::string_view, 10> kOnce = {"host",
-                                                    "content-length",
-                                                    "transfer-encoding",
-                                                    "content-type",
-                                                    "authorization",
-                                                    "idempotency-key",
-                                                    "last-event-id",
-                                                    "traceparent",
-                                                    "x-counterfoil-forwarded-by",
-                                                    "x-counterfoil-client-certificate"};
 
 template <class Stream>
 class Connection final : public Exchange, public ConnectionHandle, private Deadlines::Entry {
@@ -363,7 +346,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     std::size_t headerBytes = 0;
     bool host = false;
     bool length = false;
-    std::bitset<kOnce.size()> seen;
+    std::bitset<kOnceHeaders.size()> seen;
     std::string_view coding;
     head_.headers.reserve(kHeadersUsual);
     for (const auto& field : message) {
@@ -372,8 +355,8 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
       headerBytes += name.size() + value.size() + 4;
       // Beast bounds what it has to look through for an end, not what it kept.
       if (headerBytes > context_.limits.headerBytesMax) throw headerTooLarge();
-      if (const auto once = std::find(kOnce.begin(), kOnce.end(), name); once != kOnce.end()) {
-        const auto place = static_cast<std::size_t>(once - kOnce.begin());
+      if (const auto once = std::find(kOnceHeaders.begin(), kOnceHeaders.end(), name); once != kOnceHeaders.end()) {
+        const auto place = static_cast<std::size_t>(once - kOnceHeaders.begin());
         if (seen[place]) throw invalid("a header came twice that may come once", "send Host, Content-Length and the like once");
         seen.set(place);
       }

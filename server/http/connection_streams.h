@@ -15,6 +15,11 @@ namespace counterfoil::server {
 using PlainStream = asio::ip::tcp::socket;
 using TlsStream = asio::ssl::stream<asio::ip::tcp::socket>;
 
+// The peer is.
+[[noreturn]] inline void gone(const boost::system::error_code& error) {
+  throw boost::system::system_error(error);
+}
+
 inline asio::ip::tcp::socket& lowestLayer(PlainStream& stream) {
   return stream;
 }

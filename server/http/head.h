@@ -1,6 +1,7 @@
 // Taking a request's head apart: target, query, media types. Pure; everything a peer sent is checked here once.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,19 @@
 #include "server/http/exchange.h"
 
 namespace counterfoil::server {
+
+// Headers that must come once, in lower case: two of them are how requests are smuggled, or how two parts of a system disagree about who
+// asks.
+inline constexpr std::array<std::string_view, 10> kOnceHeaders = {"host",
+                                                                  "content-length",
+                                                                  "transfer-encoding",
+                                                                  "content-type",
+                                                                  "authorization",
+                                                                  "idempotency-key",
+                                                                  "last-event-id",
+                                                                  "traceparent",
+                                                                  "x-counterfoil-forwarded-by",
+                                                                  "x-counterfoil-client-certificate"};
 
 // Letters of ASCII only, as field names have them.
 std::string lowerCase(std::string_view text);
