@@ -140,9 +140,11 @@ void Ledger::stop() {
   stopping_ = true;
   sequencer_->wake();
   thread_.join();
-  const bool healthy = !sequencer_->status().fault;
+  // What was read before the log was cut is the only thing that will tell the next start of it.
+  const auto fault = sequencer_->status().fault;
+  const bool worthKeeping = !fault || fault->code() == ErrorCode::logTruncated;
   sequencer_.reset();
-  if (!options_.snapshot.empty() && healthy) SnapshotFile(options_.snapshot).write(*state_, known_, ring_, random_);
+  if (!options_.snapshot.empty() && worthKeeping) SnapshotFile(options_.snapshot).write(*state_, known_, ring_, random_);
 }
 
 Ledger::Desk& Ledger::deskOf(WorkspaceNumber number) {

@@ -10,6 +10,7 @@
 #include "ledger/core/encoding.h"
 #include "ledger/core/json.h"
 #include "ledger/log/embedded_log.h"
+#include "ledger/log/memory_log.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_key_provider.h"
 #include "tests/support/temporary_folder.h"
@@ -202,6 +203,41 @@ TEST_F(LedgerTest, ALogOlderThanTheSnapshotIsRefused) {
     EXPECT_EQ(fault.code(), ErrorCode::logTruncated);
   }
   ledger_.reset();
+}
+
+TEST_F(LedgerTest, ALogThatWasCutUnderARunningLedgerIsRefusedAtTheNextStartToo) {
+  const auto partitions = std::make_shared<log::MemoryPartitions>(log::LedgerFacts{"cut", "test.example", {1}});
+  test::MemoryKeyProvider provider{random_};
+  LedgerOptions options;
+  options.snapshot = folder_.path() / "of-the-cut-log";
+  const auto ignore = [](const std::string&) {};
+  {
+    log::MemoryLog memory(partitions, {1, 1, "node", "", 1});
+    Ledger ledger(memory, provider, clock_, random_, options);
+    ledger.start(ignore);
+    for (const char* id : {"alpha", "beta"}) {
+      Command create = Command::make(CommandKind::workspaceCreate);
+      create.body.setText(create.arena, Field::workspaceId, id);
+      ledger.execute("", std::move(create));
+    }
+    partitions->truncate(PartitionId{0}, Position{3});
+    memory.plan(log::Fate::lost);
+    Command create = Command::make(CommandKind::workspaceCreate);
+    create.body.setText(create.arena, Field::workspaceId, "gamma");
+    EXPECT_THROW(ledger.execute("", std::move(create)), Fault);
+    ASSERT_TRUE(ledger.status().fault.has_value());
+    EXPECT_EQ(ledger.status().fault->code(), ErrorCode::logTruncated);
+    ledger.stop();
+  }
+  log::MemoryLog memory(partitions, {1, 2, "node", "", 1});
+  Ledger ledger(memory, provider, clock_, random_, options);
+  try {
+    ledger.start(ignore);
+    ledger.stop();
+    FAIL() << "serves the shorter log";
+  } catch (const Fault& fault) {
+    EXPECT_EQ(fault.code(), ErrorCode::logTruncated);
+  }
 }
 
 TEST_F(LedgerTest, AMissingKeyStopsTheWriterInsteadOfMakingAnother) {
