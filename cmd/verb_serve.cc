@@ -240,7 +240,8 @@ void joinNodes(server::ServerOptions& options, Session& session, const NodeDuty&
     const NodeDuty::Now now = duty.now();
     return server::NodeRole{now.writer, now.writerUrl, now.writerName};
   };
-  options.moreGauges = [&session](server::Gauges& gauges) {
+  options.moreGauges = [&session, &duty](server::Gauges& gauges) {
+    gauges.writer = duty.now().writer ? 1 : 0;
     const log::KafkaCounts counts = session.kafka()->counts();
     gauges.logTerm = static_cast<double>(counts.term);
     gauges.logAcknowledged = static_cast<double>(counts.acknowledged);
