@@ -112,7 +112,10 @@ asio::awaitable<void> waitForView(Service& service, WorkspaceNumber workspace, s
   bool reached = true;
   // Who does not wait gets the view as it stands, and asking again finds it up to date.
   service.views.want(workspace);
-  if (wait) reached = co_await service.streams.waitFor(workspace, *wait + 1, kWaitMilliseconds);
+  // A view that is still to be made stands nowhere: its first entry is waited for.
+  const views::ViewStatus standing = service.views.status(workspace);
+  const std::uint64_t size = wait ? *wait + 1 : standing.size == 0 && !standing.fault ? 1 : 0;
+  if (size != 0) reached = co_await service.streams.waitFor(workspace, size, kWaitMilliseconds);
   const auto fault = service.views.status(workspace).fault;
   if (fault && fault->code() != ErrorCode::diskFull && fault->code() != ErrorCode::notReady) throw Fault(*fault);
   if (reached) co_return;
