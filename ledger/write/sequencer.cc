@@ -299,6 +299,8 @@ void Sequencer::recover(std::vector<std::unique_ptr<Batch>> failed, const log::A
     unreadable = fault;
     passedOver = fault.code() == ErrorCode::dataInUse;
   }
+  // Before anybody is told: who hears of it may ask for the status next.
+  if (unreadable) fail(*unreadable);
   const std::unordered_set<EntryId, IdHash<EntryId>> found(landed.begin(), landed.end());
   // Behind another node's claim nothing of this one counts any more: what was not found by then is not there.
   const bool known = passedOver || (!unreadable && writer_ != nullptr) || why.outcome == log::AppendOutcome::rejected;
@@ -314,7 +316,6 @@ void Sequencer::recover(std::vector<std::unique_ptr<Batch>> failed, const log::A
       waiting.done(nullptr, &fault);
     }
   }
-  if (unreadable) fail(*unreadable);
 }
 
 void Sequencer::fail(const Fault& fault) {
