@@ -57,7 +57,7 @@ class FolderStage final : public DemoStage {
  private:
   void inspect(const std::function<void(const WorkspaceState&)>& visit) {
     const auto number = *session_.ledger().findWorkspace(workspace_);
-    session_.ledger().inspect([&](const write::PartitionState& state) { visit(*state.findWorkspace(number)); });
+    session_.ledger().inspect(number, [&](const write::PartitionState& state) { visit(*state.findWorkspace(number)); });
   }
 
   Session session_;

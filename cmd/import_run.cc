@@ -23,7 +23,7 @@ ImportRun::ImportRun(Session& session, std::string source) : session_(session), 
 // Visits the workspace's entries from `from` on, as they stand in the log.
 template <class Visit>
 static void forEachEntry(Session& session, WorkspaceNumber workspace, std::uint64_t from, const Visit& visit) {
-  const auto reader = session.log().read(PartitionId{0}, log::FoldState{});
+  const auto reader = session.log().read(session.log().partitionOf(workspace), log::FoldState{});
   const auto workspaceKeys = session.keyRing().workspace(workspace);
   log::ValidRecord record;
   keys::OpenedRecord opened;
@@ -50,7 +50,7 @@ importers::KnownLease ImportRun::knownLease() {
     const auto texts = redact::fingerprintTexts(*workspaceKeys, credential);
     std::optional<std::string> found;
     session_.ledger().inspect(
-        [&](const write::PartitionState& state) { found = write::reportedLeaseOf(*state.findWorkspace(workspace_), texts, source_); });
+        workspace_, [&](const write::PartitionState& state) { found = write::reportedLeaseOf(*state.findWorkspace(workspace_), texts, source_); });
     return found;
   };
 }
@@ -92,7 +92,7 @@ bool ImportRun::finishProducers() {
   bool any = false;
   for (const auto& [id, producer] : producers_) {
     bool unfinished = false;
-    session_.ledger().inspect([&, &name = id](const write::PartitionState& state) {
+    session_.ledger().inspect(workspace_, [&, &name = id](const write::PartitionState& state) {
       unfinished = write::isUnfinished(*state.findWorkspace(workspace_), source_, name);
     });
     if (!unfinished) continue;
@@ -108,7 +108,7 @@ void ImportRun::countEntries(ImportResult& result, std::uint64_t from) {
 
 ImportResult ImportRun::run(importers::Importer& importer) {
   std::uint64_t from = 0;
-  session_.ledger().inspect([&](const write::PartitionState& state) { from = state.findWorkspace(workspace_)->head().size(); });
+  session_.ledger().inspect(workspace_, [&](const write::PartitionState& state) { from = state.findWorkspace(workspace_)->head().size(); });
   importers::ImportedEvent event;
   while (importer.next(event)) submit(std::move(event));
   waitUntilBelow(0);

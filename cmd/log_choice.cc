@@ -49,13 +49,6 @@ log::EmbeddedLogOptions embeddedOptions(const Config& config, const log::WriterI
               "this verb needs the folder to itself: stop the server first, or use another data folder");
 }
 
-// Workspaces are not dealt out to several writers yet. Said before anything is written.
-void checkPartitions(std::uint32_t partitions) {
-  if (partitions == 1) return;
-  throw Fault(ErrorCode::invalidValue, "the topic has " + std::to_string(partitions) + " partitions; this version writes ledgers of one",
-              "make a topic of one partition: `ops/kafka/topics --topic NAME`");
-}
-
 }  // namespace
 
 bool isKafka(const std::string& log) {
@@ -86,7 +79,6 @@ log::KafkaSettings kafkaSettings(const Config& config) {
 log::LedgerFacts createLog(const Config& config, const log::WriterIdentity& identity, const log::LedgerFacts& facts) {
   if (isKafka(config.log)) {
     const log::KafkaSettings settings = kafkaSettings(config);
-    checkPartitions(log::KafkaLog::partitionsOf(settings));
     return log::KafkaLog::create(settings, identity, facts);
   }
   log::EmbeddedLog::create(embeddedOptions(config, identity), facts);
@@ -99,7 +91,6 @@ OpenLog openForWriting(const Config& config, const log::WriterIdentity& identity
     if (isKafka(config.log)) {
       open.lock = std::make_unique<log::LockFile>(config.data / "lock");
       auto kafka = log::KafkaLog::open(kafkaSettings(config), identity);
-      checkPartitions(kafka->partitions());
       open.kafka = kafka.get();
       open.log = std::move(kafka);
     } else {

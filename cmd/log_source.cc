@@ -3,10 +3,25 @@
 namespace counterfoil::cmd {
 
 LogSource::LogSource(log::EventLog& eventLog, keys::KeyRing* ring, keys::KeyProvider* provider)
-    : ring_(ring), provider_(provider), reader_(eventLog.read(PartitionId{0}, log::FoldState{})) {}
+    : log_(eventLog), ring_(ring), provider_(provider) {
+  const PartitionId first = log_.partitionOf(kSystemWorkspace);
+  for (std::uint32_t index = log_.partitions(); index > 0; --index) {
+    if (PartitionId{index - 1} != first) toRead_.push_back(PartitionId{index - 1});
+  }
+  toRead_.push_back(first);
+}
+
+bool LogSource::nextRecord() {
+  for (;;) {
+    if (reader_ != nullptr && reader_->next(record_)) return true;
+    if (toRead_.empty()) return false;
+    reader_ = log_.read(toRead_.back(), log::FoldState{});
+    toRead_.pop_back();
+  }
+}
 
 bool LogSource::next(VerifyItem& item) {
-  while (reader_->next(record_)) {
+  while (nextRecord()) {
     if (record_.kind == log::RecordKind::keys && ring_ != nullptr) {
       if (!keys::openKeysRecord(*ring_->workspace(record_.workspace), record_.value)) {
         throw Fault(ErrorCode::logDamaged, "a record of keys is damaged (position " + std::to_string(record_.position.value) + ")",

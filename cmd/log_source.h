@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "ledger/core/verify.h"
 #include "ledger/keys/key_ring.h"
@@ -19,8 +20,12 @@ class LogSource final : public VerifySource {
   bool next(VerifyItem& item) override;
 
  private:
+  // The next record of the log, one partition after the other.
+  bool nextRecord();
   void openContent(VerifyItem& item);
 
+  log::EventLog& log_;
+  std::vector<PartitionId> toRead_;  // that of `_system` is read first: it is at the end
   keys::KeyRing* ring_;
   keys::KeyProvider* provider_;
   std::unique_ptr<log::PartitionReader> reader_;

@@ -1,4 +1,4 @@
-// The part that a serving process plays among the nodes of its ledger: the writer, or one that follows and could take over.
+// The part that a serving process plays among the nodes of its ledger: of each partition it is the writer, or follows and could take over.
 #pragma once
 
 #include <functional>
@@ -12,8 +12,9 @@ namespace counterfoil::cmd {
 class NodeDuty {
  public:
   // `refresh` brings what only a writer must know (revoked tokens, rotated keys) up to what `_system` says; it is called before this node
-  // claims and again before it answers as the writer; may throw Fault, then it is called again later. Where the log has one node only,
-  // it is the writer from the start and nothing is called. All must outlive this.
+  // claims a partition, again before it answers as its writer, and within a second of a new entry of `_system` while another node writes
+  // that; may throw Fault, then it is called again later. Where the log has one node only, it is the writer from the start and nothing is
+  // called. All must outlive this.
   NodeDuty(Session& session, std::function<void()> refresh);
   // Leaves the writing to others first.
   ~NodeDuty();
@@ -24,7 +25,9 @@ class NodeDuty {
     std::string writerUrl;
   };
   // Any thread; cheap.
-  Now now() const;
+  Now now(PartitionId partition) const;
+  // Partitions this node writes.
+  std::size_t written() const;
   // Why this node is never given the log, in the cluster's words; empty while all is well.
   std::string fault() const;
 

@@ -155,7 +155,7 @@ class Doctor {
     if (isKafka(config.log)) return kafka(config);
     try {
       const OpenLog open = openForReading(config);
-      const auto reader = open.log->read(PartitionId{0}, log::FoldState{});
+      const auto reader = open.log->read(open.log->partitionOf(kSystemWorkspace), log::FoldState{});
       log::ValidRecord record;
       std::uint64_t records = 0;
       while (reader->next(record)) ++records;

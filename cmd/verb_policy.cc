@@ -35,7 +35,7 @@ PolicyInForce readFolder(Session& session, const std::string& id) {
   const auto number = session.ledger().findWorkspace(id);
   if (!number) throw Fault(ErrorCode::noSuchItem, "there is no such workspace", "`counterfoil workspace list` shows them");
   PolicyInForce policy;
-  session.ledger().inspect([&](const write::PartitionState& state) {
+  session.ledger().inspect(*number, [&](const write::PartitionState& state) {
     const WorkspaceState* workspace = state.findWorkspace(*number);
     if (workspace == nullptr) return;
     policy.name = workspace->policyName();

@@ -79,7 +79,7 @@ class Rebuild {
     views::ViewRunnerOptions options;
     options.files.folder = scratch.path();
     options.workers = session_.config().viewWorkers;
-    views::ViewRunner fresh(session_.log(), session_.keyRing(), options);
+    views::ViewSet fresh(session_.log(), session_.keyRing(), options);
     fresh.requestRebuildAll();
     follow(fresh, "rebuild --check");
     std::vector<Rebuilt> found = collect(fresh, scratch.path());
@@ -97,12 +97,12 @@ class Rebuild {
   }
   bool wanted(WorkspaceNumber number) { return common_.workspace.empty() || number == numberOf(common_.workspace); }
 
-  void follow(views::ViewRunner& runner, const char* what) {
+  void follow(views::ViewSet& runner, const char* what) {
     Progress progress(common_, what, 0);
     runner.catchUp([&](const views::ViewProgress& done) { progress.update(done.records); });
   }
 
-  std::vector<Rebuilt> collect(views::ViewRunner& runner, const std::filesystem::path& folder) {
+  std::vector<Rebuilt> collect(views::ViewSet& runner, const std::filesystem::path& folder) {
     std::vector<Rebuilt> found;
     const auto ids = workspaceIds(session_.config());
     for (const WorkspaceNumber number : runner.workspaces()) {

@@ -20,7 +20,7 @@
 #include "cmd/version.h"
 #include "ledger/core/json.h"
 #include "ledger/log/lock_file.h"
-#include "projections/runner.h"
+#include "projections/view_set.h"
 #include "server/audit_recorder.h"
 #include "server/auth/access_recorder.h"
 #include "server/auth/revocations.h"
@@ -217,9 +217,9 @@ void waitForEnd(const sigset_t& signals, server::Server& running, KeyServiceWatc
 }
 
 // The view of `_system` with everything the log holds of it: revocations of before this start are in force before the first token is read.
-void waitForSystemView(Session& session, views::ViewRunner& runner) {
+void waitForSystemView(Session& session, views::ViewSet& runner) {
   Sequence last{0};
-  session.ledger().inspect([&](const write::PartitionState& state) {
+  session.ledger().inspect(kSystemWorkspace, [&](const write::PartitionState& state) {
     if (const WorkspaceState* system = state.findWorkspace(kSystemWorkspace)) last = Sequence{system->head().size() - 1};
   });
   while (!runner.waitFor(kSystemWorkspace, last, 1'000)) {
@@ -236,12 +236,12 @@ void waitForSystemView(Session& session, views::ViewRunner& runner) {
 // Of several nodes on one log: who writes, and how the log does. Both outlive the server.
 void joinNodes(server::ServerOptions& options, Session& session, const NodeDuty& duty) {
   if (session.kafka() == nullptr) return;
-  options.role = [&duty] {
-    const NodeDuty::Now now = duty.now();
-    return server::NodeRole{now.writer, now.writerUrl, now.writerName};
+  options.role = [&duty](PartitionId partition) {
+    const NodeDuty::Now now = duty.now(partition);
+    return server::NodeRole{now.writer, now.writerUrl, now.writerName, partition};
   };
   options.moreGauges = [&session, &duty](server::Gauges& gauges) {
-    gauges.writer = duty.now().writer ? 1 : 0;
+    gauges.writer = static_cast<double>(duty.written());
     const log::KafkaCounts counts = session.kafka()->counts();
     gauges.logTerm = static_cast<double>(counts.term);
     gauges.logAcknowledged = static_cast<double>(counts.acknowledged);
@@ -270,7 +270,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   viewOptions.clock = &session.clock();
   viewOptions.openMax = placesFor(4, kDescriptorsOfAView, kOpenViewsMax);
   viewOptions.background = true;  // a late view delays its readers; a late append delays who asks for a credential
-  views::ViewRunner runner(session.log(), session.keyRing(), viewOptions);
+  views::ViewSet runner(session.log(), session.keyRing(), viewOptions);
   runner.follow();
 
   server::TokenKeys tokenKeys(config.keys, session.random());

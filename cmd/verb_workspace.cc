@@ -28,10 +28,10 @@ struct WorkspaceFacts {
 std::vector<WorkspaceFacts> collect(Session& session) {
   std::vector<WorkspaceFacts> result;
   const auto known = session.ledger().workspaces();
-  session.ledger().inspect([&](const write::PartitionState& state) {
-    for (const auto& [id, number] : known) {
+  for (const auto& [id, number] : known) {
+    session.ledger().inspect(number, [&, &id = id, number = number](const write::PartitionState& state) {
       const WorkspaceState* workspace = state.findWorkspace(number);
-      if (workspace == nullptr) continue;
+      if (workspace == nullptr) return;
       WorkspaceFacts facts;
       facts.id = id;
       facts.number = number.value;
@@ -42,8 +42,8 @@ std::vector<WorkspaceFacts> collect(Session& session) {
       if (workspace->policyVersion() != 0) facts.policy = workspace->policyName() + " v" + std::to_string(workspace->policyVersion());
       facts.root = toHex(workspace->head().tree.root());
       result.push_back(facts);
-    }
-  });
+    });
+  }
   return result;
 }
 

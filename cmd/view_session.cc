@@ -38,7 +38,7 @@ ViewKeeper::ViewKeeper(Session& session) : session_(session) {
   views::ViewRunnerOptions options;
   options.files.folder = folder;
   options.workers = session.config().viewWorkers;
-  runner_ = std::make_unique<views::ViewRunner>(session.log(), session.keyRing(), options);
+  runner_ = std::make_unique<views::ViewSet>(session.log(), session.keyRing(), options);
 }
 
 void ViewKeeper::catchUp() {

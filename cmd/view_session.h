@@ -9,7 +9,7 @@
 #include "cmd/session.h"
 #include "ledger/log/lock_file.h"
 #include "projections/query/view_reader.h"
-#include "projections/runner.h"
+#include "projections/view_set.h"
 
 namespace counterfoil::cmd {
 
@@ -20,14 +20,14 @@ class ViewKeeper {
   explicit ViewKeeper(Session& session);
   bool holds() const { return runner_ != nullptr; }
   // Of a keeper that holds.
-  views::ViewRunner& runner() { return *runner_; }
+  views::ViewSet& runner() { return *runner_; }
   // Everything the log holds, with progress; a view that is damaged is made anew. Throws the log's faults. Nothing if holds() is false.
   void catchUp();
 
  private:
   Session& session_;
   std::unique_ptr<log::LockFile> lock_;
-  std::unique_ptr<views::ViewRunner> runner_;
+  std::unique_ptr<views::ViewSet> runner_;
 };
 
 // What a reading verb starts with: opens the data read-only, beside a writer or not, and catches up.

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 
 #include "server/auth/access_recorder.h"
 #include "server/fault_log.h"
@@ -26,6 +29,9 @@ namespace counterfoil::server {
 namespace {
 
 constexpr std::string_view kJson = "application/json";
+// A request that was passed on may be here before what this node reads of the log.
+constexpr std::chrono::milliseconds kWorkspaceLook{10};
+constexpr int kWorkspaceLooks = 200;
 
 // Where a token must never stand: URLs end in logs, histories and referrers.
 bool namesToken(std::string_view parameter) {
@@ -43,6 +49,24 @@ bool isOfTheWriter(const RequestHead& head, const Route* route) {
   constexpr std::array<std::string_view, 6> kMethods = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
   if (head.segments.front() != "v1" || std::find(kMethods.begin(), kMethods.end(), head.method) == kMethods.end()) return false;
   return route == nullptr || route->action != Action::open;
+}
+
+std::string_view workspaceIn(const Router::Match& match) {
+  for (const auto& [name, value] : match.variables) {
+    if (name == "workspace") return value;
+  }
+  return {};
+}
+
+Fault passedOnInVain() {
+  return Fault(ErrorCode::notReady, "the request was passed on to a node that does not write", "ask again");
+}
+
+void checkAccepted(const Route& route, const RequestHead& head) {
+  const std::string_view accept = head.header("accept");
+  if (!accepts(accept, route.docs.answerType) && !accepts(accept, kJson)) {
+    throw Fault(ErrorCode::notAcceptable, "the Accept header takes nothing this route gives", "accept application/json");
+  }
 }
 
 }  // namespace
@@ -102,13 +126,19 @@ asio::awaitable<Response> Api::serve(Exchange& exchange, const Route*& route) {
   }
   const Forwarded passed = forwardedOf(head, nodeSubjects_);
   Router::Match match = router_.match(head.method, head.segments);
-  if (forwarder_ != nullptr && isOfTheWriter(head, match.route)) {
+  const bool forwards = forwarder_ != nullptr && isOfTheWriter(head, match.route);
+  const bool isStream = match.route != nullptr && match.route->docs.answerType == "text/event-stream";
+  const PartitionId system = service_.ledger.home(kSystemWorkspace);
+  std::optional<NodeRole> elsewhere;
+  if (forwards) {
     route = match.route;
-    std::optional<NodeRole> role = forwarder_->elsewhere();
-    // Never twice: two nodes that each take the other for the writer would pass it on for ever.
-    if (role && passed.passedOn) throw Fault(ErrorCode::notReady, "the request was passed on to a node that does not write", "ask again");
-    const bool isStream = route != nullptr && route->docs.answerType == "text/event-stream";
-    if (role) co_return co_await forwarder_->forward(exchange, std::move(*role), isStream);
+    const PartitionId partition = co_await partitionOf(match, passed.passedOn);
+    elsewhere = forwarder_->elsewhere(partition);
+    if (elsewhere && partition == system) {
+      // Never twice: two nodes that each take the other for the writer would pass it on for ever.
+      if (passed.passedOn) throw passedOnInVain();
+      co_return co_await forwarder_->forward(exchange, std::move(*elsewhere), isStream);
+    }
   }
   if (match.route == nullptr) {
     if (match.allowed.empty()) throw Fault(ErrorCode::noSuchRoute, "there is no such route", "see /openapi.json");
@@ -116,32 +146,55 @@ asio::awaitable<Response> Api::serve(Exchange& exchange, const Route*& route) {
   }
   route = match.route;
   Caller caller;
-  if (route->action != Action::open) admit(*route, caller, match, exchange, passed.clientCertificate);
+  std::optional<Fault> refusal;
+  if (route->action != Action::open) refusal = refusalOf(*route, caller, match, exchange, passed.clientCertificate);
+  if (refusal) {
+    // Refusals are recorded in `_system`; and whoever writes that knows a workspace or a token that this node may not have heard of yet.
+    std::optional<NodeRole> recorder;
+    if (forwards && !passed.passedOn) recorder = forwarder_->elsewhere(system);
+    if (recorder && !recorder->ownerUrl.empty()) co_return co_await forwarder_->forward(exchange, std::move(*recorder), isStream);
+    service_.access.refused(refusal->code(), caller);
+    throw Fault(*refusal);
+  }
+  if (elsewhere) {
+    if (passed.passedOn) throw passedOnInVain();
+    co_return co_await forwarder_->forward(exchange, std::move(*elsewhere), isStream);
+  }
+  if (route->action != Action::open) checkAccepted(*route, head);
   Call call{exchange, caller, std::move(match.variables)};
   co_return co_await route->handler(call);
 }
 
-void Api::admit(const Route& route, Caller& caller, const Router::Match& match, Exchange& exchange, std::string_view certificate) {
+asio::awaitable<PartitionId> Api::partitionOf(const Router::Match& match, bool passedOn) {
+  const PartitionId system = service_.ledger.home(kSystemWorkspace);
+  const std::string_view id = workspaceIn(match);
+  if (id.empty()) co_return system;
+  std::optional<WorkspaceNumber> number = service_.ledger.findWorkspace(id);
+  if (!number && passedOn && forwarder_->elsewhere(system)) {
+    asio::steady_timer timer(co_await asio::this_coro::executor);
+    for (int look = 0; look < kWorkspaceLooks && !number; ++look) {
+      timer.expires_after(kWorkspaceLook);
+      co_await timer.async_wait(asio::use_awaitable);
+      number = service_.ledger.findWorkspace(id);
+    }
+  }
+  co_return number ? service_.ledger.home(*number) : system;
+}
+
+std::optional<Fault> Api::refusalOf(const Route& route, Caller& caller, const Router::Match& match, Exchange& exchange,
+                                    std::string_view certificate) {
   try {
     bool cached = false;
     caller = service_.authenticator.authenticate(exchange.bearerToken(), certificate, &cached);
     service_.metrics.tokenChecked(cached);
-    std::string_view workspace;
-    for (const auto& [name, value] : match.variables) {
-      if (name == "workspace") workspace = value;
-    }
+    const std::string_view workspace = workspaceIn(match);
     const bool permitted = caller.may(route.action, workspace);
     const bool exists = workspace.empty() || service_.ledger.findWorkspace(workspace).has_value();
-    if (!permitted || !exists) throw notAllowed();
+    if (!permitted || !exists) return notAllowed();
   } catch (const Fault& fault) {
-    service_.access.refused(fault.code(), caller);
-    throw;
+    return fault;
   }
-  const std::string_view accept = exchange.head().header("accept");
-  const std::string_view gives = route.docs.answerType;
-  if (!accepts(accept, gives) && !accepts(accept, kJson)) {
-    throw Fault(ErrorCode::notAcceptable, "the Accept header takes nothing this route gives", "accept application/json");
-  }
+  return std::nullopt;
 }
 
 }  // namespace counterfoil::server

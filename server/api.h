@@ -26,7 +26,11 @@ class Api {
 
  private:
   asio::awaitable<Response> serve(Exchange& exchange, const Route*& route);
-  void admit(const Route& route, Caller& caller, const Router::Match& match, Exchange& exchange, std::string_view certificate);
+  // The partition whose writer answers. A workspace that another node says it knows is waited for a little.
+  asio::awaitable<PartitionId> partitionOf(const Router::Match& match, bool passedOn);
+  // Why the caller may not; nothing is recorded of it yet.
+  std::optional<Fault> refusalOf(const Route& route, Caller& caller, const Router::Match& match, Exchange& exchange,
+                                 std::string_view certificate);
 
   Service& service_;
   Forwarder* const forwarder_;

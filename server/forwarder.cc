@@ -288,7 +288,7 @@ class Relay {
       if (connection_->failed()) {
         if (again || !ownerChanged()) throw unreached("no connection: refused, too slow, or its certificate is not believed");
         letGo();
-        role_ = roleOf_();
+        role_ = roleOf_(role_.partition);
         continue;
       }
       crypto::WipingVector bytes = requestHead(*address);
@@ -341,12 +341,12 @@ class Relay {
   }
 
   bool ownerChanged() const {
-    const NodeRole now = roleOf_();
+    const NodeRole now = roleOf_(role_.partition);
     return !now.owner && !now.ownerUrl.empty() && now.ownerUrl != role_.ownerUrl;
   }
   // Whoever listens comes back with the last id it saw, to the node that writes then.
   bool isOver() const {
-    const NodeRole now = roleOf_();
+    const NodeRole now = roleOf_(role_.partition);
     return exchange_.ending() || now.owner || now.ownerUrl != role_.ownerUrl;
   }
 
@@ -432,8 +432,8 @@ Forwarder::Forwarder(EventLoops& loops, RoleOf role, ForwardOptions options, Met
 
 Forwarder::~Forwarder() = default;
 
-std::optional<NodeRole> Forwarder::elsewhere() const {
-  NodeRole role = state_->role();
+std::optional<NodeRole> Forwarder::elsewhere(PartitionId partition) const {
+  NodeRole role = state_->role(partition);
   if (role.owner) return std::nullopt;
   return role;
 }

@@ -40,8 +40,8 @@ class Forwarder {
   Forwarder(EventLoops& loops, RoleOf role, ForwardOptions options, Metrics& metrics, const Clock& clock);
   ~Forwarder();
 
-  // Who writes, if it is not this node; nullopt: this one does.
-  std::optional<NodeRole> elsewhere() const;
+  // Who writes the partition, if it is not this node; nullopt: this one does.
+  std::optional<NodeRole> elsewhere(PartitionId partition) const;
 
   // The answer of the node that writes, or 307 with its URL if the caller asked for that. `isStream`: the route's answer is an event
   // stream; it ends when another node begins to write, or the server to stop. Throws Fault:

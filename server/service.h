@@ -10,7 +10,7 @@
 #include "ledger/core/clock.h"
 #include "ledger/crypto/random.h"
 #include "ledger/write/ledger.h"
-#include "projections/runner.h"
+#include "projections/view_set.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/token_keys.h"
 
@@ -29,7 +29,7 @@ class ViewReaders;     // view_readers.h
 struct Service {
   write::Ledger& ledger;
   log::EventLog& eventLog;
-  views::ViewRunner& views;
+  views::ViewSet& views;
   ViewReaders& readers;
   StreamHub& streams;
   Authenticator& authenticator;

@@ -32,9 +32,9 @@ struct StreamHub::State : std::enable_shared_from_this<StreamHub::State> {
   };
   using Waiters = std::vector<std::shared_ptr<Waiter>>;
 
-  State(views::ViewRunner& runner, asio::any_io_executor executor) : views(runner), ticker(std::move(executor)) {}
+  State(views::ViewSet& runner, asio::any_io_executor executor) : views(runner), ticker(std::move(executor)) {}
 
-  views::ViewRunner& views;
+  views::ViewSet& views;
   mutable std::mutex mutex;  // of everything below
   asio::steady_timer ticker;
   std::unordered_map<WorkspaceNumber, Waiters, WorkspaceNumberHash> waiters;
@@ -108,7 +108,7 @@ struct StreamHub::State : std::enable_shared_from_this<StreamHub::State> {
   }
 };
 
-StreamHub::StreamHub(views::ViewRunner& views, asio::any_io_executor executor)
+StreamHub::StreamHub(views::ViewSet& views, asio::any_io_executor executor)
     : state_(std::make_shared<State>(views, std::move(executor))) {}
 
 StreamHub::~StreamHub() {

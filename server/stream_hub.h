@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "ledger/core/ids.h"
-#include "projections/runner.h"
+#include "projections/view_set.h"
 
 namespace counterfoil::server {
 
@@ -19,7 +19,7 @@ namespace asio = boost::asio;
 class StreamHub {
  public:
   // `views` outlives the hub and every wait.
-  StreamHub(views::ViewRunner& views, asio::any_io_executor executor);
+  StreamHub(views::ViewSet& views, asio::any_io_executor executor);
   // stop().
   ~StreamHub();
   // Returns when the view of `workspace` holds at least `size` entries (true), or after `milliseconds` (false), or when stop() was called

@@ -24,7 +24,7 @@ class WorkspaceSource final : public VerifySource {
       : stopping_(stopping),
         keys_(ring.workspace(workspace)),
         workspace_(workspace),
-        reader_(eventLog.read(PartitionId{0}, log::FoldState{})) {}
+        reader_(eventLog.read(eventLog.partitionOf(workspace), log::FoldState{})) {}
 
   bool next(VerifyItem& item) override {
     while (reader_->next(record_)) {

@@ -29,7 +29,7 @@ BenchRequest issuedLease(Dice& dice, std::size_t workspaces, std::uint64_t numbe
 
 std::uint64_t liveLeases(Scratch& scratch) {
   std::uint64_t live = 0;
-  scratch.ledger().inspect([&](const write::PartitionState& state) {
+  scratch.ledger().inspect(kSystemWorkspace, [&](const write::PartitionState& state) {
     for (const WorkspaceNumber number : state.workspaces()) live += state.findWorkspace(number)->liveLeases();
   });
   return live;

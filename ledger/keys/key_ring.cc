@@ -285,9 +285,11 @@ ApplyOutcome KeyRing::applyWrapped(std::span<const WorkspaceWrappedKeys> keys) {
   return applyArriving(state_->provider, arriving, stateOf);
 }
 
-void KeyRing::dropPending() {
+void KeyRing::dropPending(const std::function<bool(WorkspaceNumber)>& of) {
   const std::shared_lock lock(state_->mutex);
-  for (const auto& [number, keys] : state_->workspaces) keys->dropPending();
+  for (const auto& [number, keys] : state_->workspaces) {
+    if (of({number})) keys->dropPending();
+  }
 }
 
 }  // namespace counterfoil::keys

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -102,7 +103,8 @@ class KeyRing {
   std::shared_ptr<WorkspaceKeys> workspace(WorkspaceNumber number);
   // WorkspaceKeys::applyWrapped() for many workspaces in one request to the provider.
   [[nodiscard]] ApplyOutcome applyWrapped(std::span<const WorkspaceWrappedKeys> keys);
-  void dropPending();
+  // Of the workspaces that `of` names: those whose records are written together.
+  void dropPending(const std::function<bool(WorkspaceNumber)>& of);
 
  private:
   struct State;

@@ -3,18 +3,15 @@
 #include <algorithm>
 #include <future>
 
-#include "ledger/core/current_thread.h"
 #include "ledger/core/encoding.h"
 #include "ledger/core/outcome.h"
 #include "ledger/write/request_binding.h"
-#include "ledger/write/snapshot.h"
 
 namespace counterfoil::write {
 namespace {
 
 // A request in the queue: its values, and what the queue itself needs.
 constexpr std::size_t kRequestOverhead = 512;
-constexpr std::int64_t kLongestWait = 100 * kNanosecondsPerMillisecond;
 
 // Turns a completion into a value to wait for.
 class Waiter {
@@ -57,12 +54,25 @@ struct Ledger::Desk {
 
 Ledger::Ledger(log::EventLog& eventLog, keys::KeyProvider& provider, const Clock& clock, crypto::RandomSource& random,
                const LedgerOptions& options)
-    : log_(eventLog), clock_(clock), random_(random), options_(options), provider_(provider), ring_(provider, random) {
+    : log_(eventLog), clock_(clock), random_(random), ring_(provider, random) {
   numbers_["_system"] = kSystemWorkspace;
+  const std::uint32_t count = log_.partitions();
+  LedgerPartitionOptions each;
+  each.sequencer = options.sequencer;
+  each.sequencer.intakeBytesMax = options.sequencer.intakeBytesMax / count;
+  each.snapshotEveryEntries = options.snapshotEveryEntries;
+  each.follow = options.follow;
+  const PartitionId ofSystem = log_.partitionOf(kSystemWorkspace);
+  for (std::uint32_t index = 0; index < count; ++index) {
+    const PartitionId partition{index};
+    each.snapshot = options.snapshot;
+    if (!options.snapshot.empty() && partition != ofSystem) each.snapshot += "." + std::to_string(index);
+    partitions_.push_back(std::make_unique<LedgerPartition>(log_, partition, ring_, known_, clock_, random_, each));
+  }
+  partition(ofSystem).onWorkspaceCreated([this](const std::string& id, WorkspaceNumber number) { remember(id, number); });
 }
 
 Ledger::~Ledger() {
-  if (!thread_.joinable()) return;
   try {
     stop();
   } catch (const Fault&) {
@@ -70,81 +80,74 @@ Ledger::~Ledger() {
   }
 }
 
-void Ledger::restore(const std::function<void(const std::string&)>& note) {
-  state_ = std::make_unique<PartitionState>(ring_, known_, options_.sequencer.windowEntriesMax);
-  if (options_.snapshot.empty()) return;
-  const SnapshotFile file(options_.snapshot);
-  std::string why;
-  bool restored = false;
-  try {
-    restored = file.read(*state_, known_, ring_, why);
-  } catch (const Fault& fault) {
-    // Keys that cannot be had now cannot be had for the log either.
-    if (fault.code() == ErrorCode::notReady || fault.code() == ErrorCode::keyPermissions) throw;
-    why = fault.detail();
+LedgerPartition& Ledger::partition(PartitionId id) const {
+  return *partitions_[id.value];
+}
+
+LedgerPartition& Ledger::partitionOf(WorkspaceNumber number) const {
+  return partition(log_.partitionOf(number));
+}
+
+// That of `_system` first: its keys open the others' snapshots, and it knows their workspaces.
+std::vector<LedgerPartition*> Ledger::systemFirst() const {
+  std::vector<LedgerPartition*> all{&partitionOf(kSystemWorkspace)};
+  for (const auto& each : partitions_) {
+    if (each.get() != all.front()) all.push_back(each.get());
   }
-  if (restored) return;
-  if (!why.empty()) note("the snapshot " + options_.snapshot.string() + " is not used: " + why + "; reading the whole log instead");
-  // What a half-read snapshot left in the key ring are real keys of this ledger; known secrets only make the scanner more careful.
-  state_ = std::make_unique<PartitionState>(ring_, known_, options_.sequencer.windowEntriesMax);
+  return all;
 }
 
 void Ledger::start(const std::function<void(const std::string&)>& note) {
-  restore(note);
-  sequencer_ = std::make_unique<Sequencer>(log_, PartitionId{0}, *state_, ring_, clock_, random_, options_.sequencer);
-  sequencer_->onWorkspaceCreated([this](const std::string& id, WorkspaceNumber number) { remember(id, number); });
-  if (options_.follow) {
-    sequencer_->startFollowing();
-  } else {
-    sequencer_->start();
-  }
-  thread_ = std::thread([this] {
-    nameCurrentThread("sequencer");
-    run();
-  });
+  for (LedgerPartition* each : systemFirst()) each->start(note);
 }
 
 void Ledger::remember(const std::string& id, WorkspaceNumber number) {
   const std::unique_lock lock(mutex_);
+  if (numbers_.contains(id)) return;
+  // Before anybody can ask for it: its chain must begin before the first request.
+  LedgerPartition& home = partitionOf(number);
+  if (&home != &partitionOf(kSystemWorkspace)) home.expect(id, number);
   numbers_[id] = number;
 }
 
-void Ledger::run() {
-  std::uint64_t snapshotAt = state_->durable().next.value + options_.snapshotEveryEntries;
-  while (true) {
-    if (acceptClock_.exchange(false)) sequencer_->acceptClock();
-    std::vector<std::function<void()>> inspections;
-    {
-      const std::lock_guard lock(inspectMutex_);
-      inspections.swap(inspections_);
+void Ledger::stop() {
+  const std::vector<LedgerPartition*> all = systemFirst();
+  for (LedgerPartition* each : all) each->tellToStop();
+  for (LedgerPartition* each : all) each->waitUntilStopped();
+  std::optional<Fault> first;
+  for (LedgerPartition* each : all) {
+    try {
+      each->close();
+    } catch (const Fault& fault) {
+      if (!first) first = fault;
     }
-    for (const auto& inspection : inspections) inspection();
-    const bool more = sequencer_->step();
-    if (more) continue;
-    if (stopping_ && (sequencer_->idle() || sequencer_->status().fault)) return;
-    if (!options_.snapshot.empty() && state_->durable().next.value >= snapshotAt && sequencer_->idle()) {
-      sequencer_->settleFollowing();
-      snapshotAt = state_->durable().next.value + options_.snapshotEveryEntries;
-      try {
-        SnapshotFile(options_.snapshot).write(*state_, known_, ring_, random_);
-      } catch (const Fault&) {
-        // The older snapshot stays; the next start reads more of the log.
-      }
-    }
-    sequencer_->waitForWork(sequencer_->untilDue(kLongestWait));
   }
+  if (first) throw Fault(*first);
 }
 
-void Ledger::stop() {
-  if (!thread_.joinable()) return;
-  stopping_ = true;
-  sequencer_->wake();
-  thread_.join();
-  // What was read before the log was cut is the only thing that will tell the next start of it.
-  const auto fault = sequencer_->status().fault;
-  const bool worthKeeping = !fault || fault->code() == ErrorCode::logTruncated;
-  sequencer_.reset();
-  if (!options_.snapshot.empty() && worthKeeping) SnapshotFile(options_.snapshot).write(*state_, known_, ring_, random_);
+SequencerStatus Ledger::status() const {
+  SequencerStatus all = partitionOf(kSystemWorkspace).sequencer().status();
+  for (const auto& each : partitions_) {
+    if (each.get() == &partitionOf(kSystemWorkspace)) continue;
+    const SequencerStatus one = each->sequencer().status();
+    all.ready = all.ready && one.ready;
+    all.leading = all.leading && one.leading;
+    all.clockPaused = all.clockPaused || one.clockPaused;
+    all.takeOvers += one.takeOvers;
+    all.liveLeases += one.liveLeases;
+    all.owedTerminals += one.owedTerminals;
+    if (one.fault && (!all.fault || (one.fatal && !all.fatal))) {
+      all.fault = one.fault;
+      all.fatal = one.fatal;
+    }
+  }
+  return all;
+}
+
+std::size_t Ledger::intakeBytes() const {
+  std::size_t bytes = 0;
+  for (const auto& each : partitions_) bytes += each->sequencer().intakeBytes();
+  return bytes;
 }
 
 Ledger::Desk& Ledger::deskOf(WorkspaceNumber number) {
@@ -184,7 +187,7 @@ std::vector<std::pair<std::string, WorkspaceNumber>> Ledger::workspaces() const 
 }
 
 EntryId Ledger::freshId() {
-  return makeUuidV7(sequencer_->approximateTime(), random_.bytes<10>());
+  return makeUuidV7(partitionOf(kSystemWorkspace).sequencer().approximateTime(), random_.bytes<10>());
 }
 
 // What stops a request before the sequencer has it is told like what stops it later.
@@ -198,7 +201,8 @@ void Ledger::prepared(Completion done, const Prepare& prepare) {
     request.done(nullptr, &fault);
     return;
   }
-  sequencer_->submit(std::move(request));
+  Sequencer& sequencer = partitionOf(request.workspace).sequencer();
+  sequencer.submit(std::move(request));
 }
 
 void Ledger::redactInto(Request& request, Event fact) {
@@ -282,46 +286,20 @@ Answer Ledger::appendOwn(WorkspaceNumber workspace, RedactedEvent event) {
 }
 
 void Ledger::acceptClock() {
-  acceptClock_ = true;
-  sequencer_->wake();
+  for (const auto& each : partitions_) each->acceptClock();
 }
 
-void Ledger::inspect(const std::function<void(const PartitionState&)>& visit) {
-  bool done = false;
-  {
-    const std::lock_guard lock(inspectMutex_);
-    inspections_.emplace_back([&] {
-      visit(*state_);
-      // Notified under the lock: the waiting frame must not go before this one is done with it.
-      const std::lock_guard inner(inspectMutex_);
-      done = true;
-      inspected_.notify_all();
-    });
-  }
-  sequencer_->wake();
-  std::unique_lock lock(inspectMutex_);
-  inspected_.wait(lock, [&] { return done; });
+void Ledger::inspect(PartitionId which, const std::function<void(const PartitionState&)>& visit) {
+  partition(which).inspect(visit);
 }
 
-void Ledger::inspectDurable(const std::function<void(const PartitionState&)>& visit) {
-  for (;;) {
-    // Shared: whoever waits may go on, and leave this frame, while the one who told it is not back from telling.
-    const auto durable = std::make_shared<std::promise<bool>>();
-    auto told = durable->get_future();
-    inspect([&](const PartitionState& state) {
-      visit(state);
-      sequencer_->whenDurable([durable](const Answer*, const Fault* fault) { durable->set_value(fault == nullptr); });
-    });
-    if (told.get()) return;
-    if (const auto fault = sequencer_->status().fault) throw *fault;
-  }
+void Ledger::inspectDurable(WorkspaceNumber workspace, const std::function<void(const PartitionState&)>& visit) {
+  partitionOf(workspace).inspectDurable(visit);
 }
 
 void Ledger::drain() {
-  for (bool quiet = false; !quiet;) {
-    inspect([&](const PartitionState&) { quiet = sequencer_->idle(); });
-    if (sequencer_->status().fault) throw *sequencer_->status().fault;
-  }
+  // What one partition records may give another something to do: a new workspace its chain.
+  for (LedgerPartition* each : systemFirst()) each->drain();
 }
 
 }  // namespace counterfoil::write

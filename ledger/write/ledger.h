@@ -1,8 +1,7 @@
 // The write side as one object: takes parsed commands and facts from any thread, redacts them, has them sequenced, and answers when they
-// are durable. Owns the sequencer's thread.
+// are durable. Owns a sequencer, and its thread, for each partition of the log.
 #pragma once
 
-#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -10,7 +9,6 @@
 #include <shared_mutex>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -20,15 +18,16 @@
 #include "ledger/log/event_log.h"
 #include "ledger/redact/redactor.h"
 #include "ledger/write/answer.h"
-#include "ledger/write/sequencer.h"
+#include "ledger/write/ledger_partition.h"
 
 namespace counterfoil::write {
 
 struct LedgerOptions {
   SequencerOptions sequencer;
-  std::filesystem::path snapshot;  // empty: none is read or written
+  // Of the partition that holds `_system`; the others' are beside it, with their numbers behind the name. Empty: none is read or written.
+  std::filesystem::path snapshot;
   std::uint64_t snapshotEveryEntries = 2'000'000;
-  bool follow = false;  // start() does not claim the log: this node follows until lead(true)
+  bool follow = false;  // start() does not claim the log: this node follows until lead(partition, true)
 };
 
 class Ledger {
@@ -46,8 +45,11 @@ class Ledger {
   void stop();
 
   // ---- any thread, between start() and stop() ----
-  // Whether this node is meant to be the writer from now on. Returns at once; status().leading tells.
-  void lead(bool meant) { sequencer_->lead(meant); }
+  std::uint32_t partitions() const { return static_cast<std::uint32_t>(partitions_.size()); }
+  // The partition that holds a workspace's chain.
+  PartitionId home(WorkspaceNumber workspace) const { return log_.partitionOf(workspace); }
+  // Whether this node is meant to be the partition's writer from now on. Returns at once; status(partition).leading tells.
+  void lead(PartitionId which, bool meant) { partition(which).sequencer().lead(meant); }
   // `done` is called once, from this thread or the ledger's. Faults of redaction come the same way.
   void execute(std::string_view workspaceId, Command command, Completion done);
   void append(std::string_view workspaceId, Event fact, Completion done);
@@ -70,16 +72,20 @@ class Ledger {
   std::vector<std::pair<std::string, WorkspaceNumber>> workspaces() const;
   keys::KeyRing& keyRing() { return ring_; }
   const KnownSecrets& knownSecrets() const { return known_; }
-  SequencerStatus status() const { return sequencer_->status(); }
+  SequencerStatus status(PartitionId which) const { return partition(which).sequencer().status(); }
+  // Of all partitions together: ready and leading if all are; the gravest fault; sums; who writes `_system`.
+  SequencerStatus status() const;
   // Requests that wait to be recorded.
-  std::size_t intakeBytes() const { return sequencer_->intakeBytes(); }
+  std::size_t intakeBytes() const;
   // An operator vouches for the wall clock.
   void acceptClock();
-  // Runs `visit` on the sequencer's thread between two batches, with the state as it is; for policy tests and listings.
-  void inspect(const std::function<void(const PartitionState&)>& visit);
+  // Runs `visit` on the sequencer's thread between two batches, with the state of the partition that holds `workspace` as it is; for
+  // policy tests and listings.
+  void inspect(WorkspaceNumber workspace, const std::function<void(const PartitionState&)>& visit) { inspect(home(workspace), visit); }
+  void inspect(PartitionId which, const std::function<void(const PartitionState&)>& visit);
   // The same for what is told to others: returns once everything that `visit` saw is durable. If the log refuses some of it, `visit` is
-  // called again, with the state as it is then. Throws the ledger's fault if it has stopped.
-  void inspectDurable(const std::function<void(const PartitionState&)>& visit);
+  // called again, with the state as it is then. Throws the partition's fault if it has stopped.
+  void inspectDurable(WorkspaceNumber workspace, const std::function<void(const PartitionState&)>& visit);
   // An id for a caller that gave none.
   EntryId freshId();
 
@@ -95,28 +101,20 @@ class Ledger {
   template <class Prepare>
   void prepared(Completion done, const Prepare& prepare);
   void redactInto(Request& request, Event fact);
-  void run();
-  void restore(const std::function<void(const std::string&)>& note);
+  LedgerPartition& partition(PartitionId id) const;
+  LedgerPartition& partitionOf(WorkspaceNumber number) const;
+  std::vector<LedgerPartition*> systemFirst() const;
   void remember(const std::string& id, WorkspaceNumber number);
 
   log::EventLog& log_;
   const Clock& clock_;
   crypto::RandomSource& random_;
-  LedgerOptions options_;
-  keys::KeyProvider& provider_;
   keys::KeyRing ring_;
   KnownSecretStore known_;
-  std::unique_ptr<PartitionState> state_;
-  std::unique_ptr<Sequencer> sequencer_;
   mutable std::shared_mutex mutex_;  // guards the two maps
   std::unordered_map<std::string, WorkspaceNumber, TextHash, std::equal_to<>> numbers_;
   std::unordered_map<WorkspaceNumber, std::unique_ptr<Desk>, WorkspaceNumberHash> desks_;
-  std::thread thread_;
-  std::atomic<bool> stopping_{false};
-  std::atomic<bool> acceptClock_{false};
-  std::mutex inspectMutex_;
-  std::condition_variable inspected_;
-  std::vector<std::function<void()>> inspections_;
+  std::vector<std::unique_ptr<LedgerPartition>> partitions_;  // by number; last, for their threads use the members above
 };
 
 }  // namespace counterfoil::write

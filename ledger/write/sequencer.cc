@@ -90,6 +90,8 @@ void Sequencer::takeOver(std::vector<EntryId>* landed) {
     }
   });
   wrote_ = true;
+  // What had begun may have been undone.
+  for (const auto& [number, id] : allocatedElsewhere_) notBegun_.insert(number);
   adopt(state_.workspaces());
   const std::lock_guard lock(mutex_);
   status_.leading = true;
@@ -105,13 +107,36 @@ void Sequencer::adopt(const std::vector<WorkspaceNumber>& workspaces) {
   state_.window().commitTo(state_.window().mark());
   unfinished_ = true;
   count(workspaces);
-  if (!created_) return;
+  if (created_ && holdsSystem()) tellAllocated();
+}
+
+void Sequencer::tellAllocated() {
+  if (known_.size() == state_.workspace(kSystemWorkspace).allocated().size()) return;
   for (const auto& [id, number] : state_.workspace(kSystemWorkspace).allocated()) {
-    if (!known_.contains({number}) && state_.workspace({number}).head().size() != 0) {
-      known_.insert({number});
-      created_(id, {number});
-    }
+    if (known_.contains({number})) continue;
+    const WorkspaceState* workspace = state_.findWorkspace({number});
+    if (isHere({number}) && (workspace == nullptr || workspace->head().size() == 0)) continue;
+    known_.insert({number});
+    created_(id, {number});
   }
+}
+
+void Sequencer::expect(const std::string& id, WorkspaceNumber number) {
+  {
+    const std::lock_guard lock(mutex_);
+    expected_.emplace_back(id, number);
+    woken_ = true;
+  }
+  work_.notify_one();
+}
+
+void Sequencer::takeExpected() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [id, number] : expected_) {
+    if (allocatedElsewhere_.try_emplace(number, std::move(id)).second) notBegun_.insert(number);
+    unfinished_ = true;
+  }
+  expected_.clear();
 }
 
 bool Sequencer::step() {
@@ -284,7 +309,7 @@ void Sequencer::recover(std::vector<std::unique_ptr<Batch>> failed, const log::A
     results_.clear();
   }
   state_.rollback();
-  ring_.dropPending();
+  ring_.dropPending([this](WorkspaceNumber number) { return isHere(number); });
   std::vector<EntryId> landed;
   std::optional<Fault> unreadable;
   bool passedOver = false;

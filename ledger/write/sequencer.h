@@ -85,6 +85,9 @@ class Sequencer {
   // Wakes waitForWork().
   void wake();
   void acceptClock();
+  // Any thread. Of the other partitions: the workspace was allocated in `_system`. Its chain begins as soon as this node writes, and before
+  // any request for it that is submitted later.
+  void expect(const std::string& id, WorkspaceNumber number);
   // `done` is called once everything recorded so far is durable (with an answer that says nothing), or with the fault if it will not be. At
   // once if nothing is in flight, else on the log's thread or this one.
   void whenDurable(Completion done);
@@ -93,7 +96,9 @@ class Sequencer {
   // The ledger's time as of the last batch, or the wall clock before that; for ids of callers that give none. Any thread.
   Timestamp approximateTime() const;
   PartitionState& state() { return state_; }
-  // Called with each new workspace, on the log's thread, once it is durable and before its creator is answered. Set before start().
+  // Of the partition that holds `_system`: called with each workspace that was allocated, on the log's thread, once that is durable and
+  // before its creator is answered. Set before start(). A workspace of this partition has its chain by then; one of another partition must
+  // be expected there.
   void onWorkspaceCreated(std::function<void(const std::string&, WorkspaceNumber)> created) { created_ = std::move(created); }
 
  private:
@@ -153,6 +158,12 @@ class Sequencer {
   bool answerRepeat(Batch& batch, Request& request, Timestamp now);
   void createWorkspace(Batch& batch, Request& request, Timestamp now);
   void finishCreations(Batch& batch, Timestamp now);
+  // The state of the workspace a request is for. Throws Fault(noSuchItem | notReady) if it has no chain.
+  WorkspaceState& workspaceFor(Batch& batch, const Request& request, Timestamp now);
+  bool holdsSystem() const { return log_.partitionOf(kSystemWorkspace) == partition_; }
+  bool isHere(WorkspaceNumber number) const { return log_.partitionOf(number) == partition_; }
+  void takeExpected();
+  void tellAllocated();
   void beginChain(Batch& batch, const std::string& id, WorkspaceNumber number, Timestamp now);
   void recordJump(Batch& batch, Timestamp now);
   void recordOverloads(Batch& batch, Timestamp now);
@@ -189,11 +200,15 @@ class Sequencer {
   std::unordered_map<WorkspaceNumber, LeaseCounts, WorkspaceNumberHash> counted_;
   std::function<void(const std::string&, WorkspaceNumber)> created_;
   std::unordered_set<WorkspaceNumber, WorkspaceNumberHash> known_;  // told to created_
+  // Workspaces of this partition that `_system` in another one allocated, and those of them whose chain is not known to have begun.
+  std::unordered_map<WorkspaceNumber, std::string, WorkspaceNumberHash> allocatedElsewhere_;
+  std::unordered_set<WorkspaceNumber, WorkspaceNumberHash> notBegun_;
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable work_;
   bool woken_ = false;
   std::vector<Result> results_;
+  std::vector<std::pair<std::string, WorkspaceNumber>> expected_;
   SequencerStatus status_;
   Timestamp lastTime_;  // zero unless the clock is paused
 };

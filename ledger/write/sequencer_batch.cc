@@ -201,7 +201,9 @@ void Sequencer::addDue(Batch& batch, Timestamp now) {
 }
 
 void Sequencer::recordJump(Batch& batch, Timestamp now) {
-  const auto jump = keysReady(state_.workspace(kSystemWorkspace), now) ? ledgerClock_->takeJump() : std::nullopt;
+  // Only where `_system` is can its entry be made. Each partition's clock sees the same jump; that of `_system` tells of it.
+  if (!holdsSystem()) ledgerClock_->takeJump();
+  const auto jump = holdsSystem() && keysReady(state_.workspace(kSystemWorkspace), now) ? ledgerClock_->takeJump() : std::nullopt;
   if (jump) {
     RedactedEvent event = RedactedEvent::ofLedger(Kind::clockJumped, freshId(now, random_));
     event.body().setTime(Field::from, jump->from);
@@ -284,10 +286,7 @@ void Sequencer::addRequest(Batch& batch, Request request, Timestamp now) {
       createWorkspace(batch, request, now);
       return;
     }
-    WorkspaceState& workspace = state_.workspace(request.workspace);
-    if (workspace.head().size() == 0 && workspace.number() != kSystemWorkspace) {
-      throw Fault(ErrorCode::noSuchItem, "there is no such workspace", "`workspace list` shows them");
-    }
+    WorkspaceState& workspace = workspaceFor(batch, request, now);
     const EntryId id = request.id();
     std::vector<RedactedEvent> events;
     Ruling ruling;
@@ -326,9 +325,11 @@ void Sequencer::createWorkspace(Batch& batch, Request& request, Timestamp now) {
   }
   const EntryId entryId = request.id();
   const std::uint64_t number = system.nextNumber();
-  // The chain's first keys before its number is given away: without them it could not begin.
-  const auto firstKeys = ring_.workspace({number});
-  firstKeys->prepare(std::vector<KeyId>{firstKeys->logKey(now)->id, firstKeys->stateKey()->id});
+  if (isHere({number})) {
+    // The chain's first keys before its number is given away: without them it could not begin.
+    const auto firstKeys = ring_.workspace({number});
+    firstKeys->prepare(std::vector<KeyId>{firstKeys->logKey(now)->id, firstKeys->stateKey()->id});
+  }
   RedactedEvent event = RedactedEvent::ofLedger(Kind::workspaceCreated, entryId);
   Arena& arena = event.arena();
   event.common().setText(arena, Field::source, "api");
@@ -340,22 +341,48 @@ void Sequencer::createWorkspace(Batch& batch, Request& request, Timestamp now) {
   std::vector<RedactedEvent> events;
   events.push_back(std::move(event));
   Answer answer = record(batch, system, std::move(events), now, true);
-  beginChain(batch, id, {number}, now);
+  // In another partition the chain is begun by whoever writes there, once this entry is durable.
+  if (isHere({number})) beginChain(batch, id, {number}, now);
+  batch.created.emplace_back(id, WorkspaceNumber{number});
   answer.workspaceNumber = number;
   batch.waiting.push_back({std::move(request.done), std::move(answer), entryId, true});
 }
 
+WorkspaceState& Sequencer::workspaceFor(Batch& batch, const Request& request, Timestamp now) {
+  WorkspaceState& workspace = state_.workspace(request.workspace);
+  if (workspace.head().size() != 0 || workspace.number() == kSystemWorkspace) return workspace;
+  // Allocated since this batch was begun, perhaps.
+  finishCreations(batch, now);
+  if (workspace.head().size() != 0) return workspace;
+  if (notBegun_.contains(workspace.number())) {
+    throw Fault(ErrorCode::notReady, "the workspace's chain could not be begun yet", "ask again with the same id");
+  }
+  throw Fault(ErrorCode::noSuchItem, "there is no such workspace", "`workspace list` shows them");
+}
+
 void Sequencer::finishCreations(Batch& batch, Timestamp now) {
-  // Creation is two entries, and a crash may have come between them: numbers that were allocated but whose chain has no seq 0 yet.
+  // Creation is two entries, and a crash may have come between them, or the second one belongs to another partition: numbers that were
+  // allocated but whose chain has no seq 0 yet.
+  takeExpected();
   if (!unfinished_) return;
   unfinished_ = false;
-  for (const auto& [id, number] : state_.workspace(kSystemWorkspace).allocated()) {
-    if (state_.workspace({number}).head().size() != 0) continue;
+  const auto begin = [&](const std::string& id, WorkspaceNumber number) {
     try {
-      beginChain(batch, id, {number}, now);
+      beginChain(batch, id, number, now);
+      return true;
     } catch (const Fault&) {
       unfinished_ = true;  // its keys cannot be had now; nothing has changed
+      return false;
     }
+  };
+  const auto hasChain = [&](WorkspaceNumber number) {
+    const WorkspaceState* workspace = state_.findWorkspace(number);
+    return workspace != nullptr && workspace->head().size() != 0;
+  };
+  std::erase_if(notBegun_, [&](WorkspaceNumber number) { return hasChain(number) || begin(allocatedElsewhere_.at(number), number); });
+  if (!holdsSystem()) return;
+  for (const auto& [id, number] : state_.workspace(kSystemWorkspace).allocated()) {
+    if (isHere({number}) && !hasChain({number}) && begin(id, {number})) batch.created.emplace_back(id, WorkspaceNumber{number});
   }
 }
 
@@ -366,7 +393,6 @@ void Sequencer::beginChain(Batch& batch, const std::string& id, WorkspaceNumber 
   std::vector<RedactedEvent> events;
   events.push_back(std::move(event));
   record(batch, state_.workspace(number), std::move(events), now, false);
-  batch.created.emplace_back(id, number);
 }
 
 }  // namespace counterfoil::write

@@ -62,7 +62,7 @@ ImportBody readImportBody(std::string_view body, std::initializer_list<std::stri
 asio::awaitable<std::uint64_t> durableSize(Service& service, WorkspaceNumber workspace) {
   const auto ask = [&service, workspace] {
     std::uint64_t size = 0;
-    service.ledger.inspectDurable([&](const write::PartitionState& state) {
+    service.ledger.inspectDurable(workspace, [&](const write::PartitionState& state) {
       const WorkspaceState* found = state.findWorkspace(workspace);
       size = found == nullptr ? 0 : found->head().size();
     });
@@ -132,7 +132,7 @@ asio::awaitable<Response> findLease(Call& call, Service& service) {
   crypto::wipe(digest.data(), digest.size());
   const auto find = [&] {
     std::optional<std::string> lease;
-    service.ledger.inspectDurable([&](const write::PartitionState& state) {
+    service.ledger.inspectDurable(workspace, [&](const write::PartitionState& state) {
       const WorkspaceState* found = state.findWorkspace(workspace);
       lease = found == nullptr ? std::nullopt : write::reportedLeaseOf(*found, fingerprints, use->source());
     });
@@ -302,7 +302,7 @@ asio::awaitable<Response> finishProducer(Service& service, std::shared_ptr<Impor
   const WorkspaceNumber workspace = use->workspace();
   const auto ask = [&] {
     bool unfinished = false;
-    service.ledger.inspect([&](const write::PartitionState& state) {
+    service.ledger.inspect(workspace, [&](const write::PartitionState& state) {
       const WorkspaceState* found = state.findWorkspace(workspace);
       unfinished = found != nullptr && write::isUnfinished(*found, use->source(), producer);
     });
@@ -328,7 +328,7 @@ asio::awaitable<void> waitForEnds(Service& service, const ImportUse& use) {
   asio::steady_timer timer(executor);
   const auto ask = [&] {
     bool due = false;
-    service.ledger.inspect([&](const write::PartitionState& state) {
+    service.ledger.inspect(use.workspace(), [&](const write::PartitionState& state) {
       const WorkspaceState* found = state.findWorkspace(use.workspace());
       due = found != nullptr && write::hasLeasesDue(*found, use.source(), service.clock.wall());
     });

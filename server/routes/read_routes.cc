@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "ledger/core/encoding.h"
 #include "ledger/core/json.h"
@@ -155,7 +156,7 @@ asio::awaitable<Response> showProducer(Call& call, Service& service) {
     // All that was taken from this producer before it asked: what is on its way to the log is worth waiting for.
     const auto newest = [&]() -> std::uint64_t {
       std::uint64_t size = 0;
-      service.ledger.inspect([&](const write::PartitionState& state) {
+      service.ledger.inspect(workspace, [&](const write::PartitionState& state) {
         if (const WorkspaceState* found = state.findWorkspace(workspace)) size = found->head().size();
       });
       return size;
@@ -195,26 +196,30 @@ void writeWorkspace(const WorkspaceFacts& facts, std::string& out) {
   object.end();
 }
 
-std::vector<WorkspaceFacts> inspectWorkspaces(Service& service, std::vector<std::pair<std::string, WorkspaceNumber>> wanted) {
-  std::vector<WorkspaceFacts> result;
-  // An auditor who was told a head that the log then refused would see a fork.
-  service.ledger.inspectDurable([&](const write::PartitionState& state) {
-    result.clear();
-    for (const auto& [id, number] : wanted) {
-      WorkspaceFacts facts;
-      facts.id = id;
-      facts.number = number.value;
-      if (const WorkspaceState* found = state.findWorkspace(number)) {
-        facts.region = found->region();
-        facts.closed = found->closed();
-        facts.policy = found->policyName();
-        facts.policyVersion = found->policyVersion();
-        facts.liveLeases = found->liveLeases();
-        facts.head = found->head();
+std::vector<WorkspaceFacts> inspectWorkspaces(Service& service, const std::vector<std::pair<std::string, WorkspaceNumber>>& wanted) {
+  std::vector<WorkspaceFacts> result(wanted.size());
+  std::map<PartitionId, std::vector<std::size_t>> places;
+  for (std::size_t place = 0; place < wanted.size(); ++place) places[service.ledger.home(wanted[place].second)].push_back(place);
+  for (const auto& [partition, ofPartition] : places) {
+    // An auditor who was told a head that the log then refused would see a fork.
+    service.ledger.inspectDurable(wanted[ofPartition.front()].second, [&, &ofPartition = ofPartition](const write::PartitionState& state) {
+      for (const std::size_t place : ofPartition) {
+        const auto& [id, number] = wanted[place];
+        WorkspaceFacts& facts = result[place];
+        facts = {};
+        facts.id = id;
+        facts.number = number.value;
+        if (const WorkspaceState* found = state.findWorkspace(number)) {
+          facts.region = found->region();
+          facts.closed = found->closed();
+          facts.policy = found->policyName();
+          facts.policyVersion = found->policyVersion();
+          facts.liveLeases = found->liveLeases();
+          facts.head = found->head();
+        }
       }
-      result.push_back(std::move(facts));
-    }
-  });
+    });
+  }
   return result;
 }
 
@@ -252,7 +257,7 @@ asio::awaitable<Response> listWorkspaces(Call& call, Service& service) {
   auto wanted = wantedWorkspaces(service, call.caller, behind, limit);
   const bool more = wanted.size() > limit;
   if (more) wanted.pop_back();
-  const auto inspect = [&] { return inspectWorkspaces(service, std::move(wanted)); };
+  const auto inspect = [&] { return inspectWorkspaces(service, wanted); };
   const std::vector<WorkspaceFacts> found = co_await onPool(service.blocking, inspect);
   std::string out = "{\"items\":[";
   for (const WorkspaceFacts& facts : found) {

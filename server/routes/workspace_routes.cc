@@ -1,5 +1,8 @@
 #include "server/routes/workspace_routes.h"
 
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+
 #include "ledger/core/limits.h"
 #include "ledger/core/policy.h"
 #include "ledger/core/policy_trial.h"
@@ -8,6 +11,9 @@
 
 namespace counterfoil::server {
 namespace {
+
+constexpr std::chrono::milliseconds kChainLook{5};
+constexpr int kChainLooks = 1'000;
 
 struct PolicyInForce {
   std::string name, document;
@@ -18,8 +24,9 @@ asio::awaitable<PolicyInForce> policyOf(Service& service, const Call& call) {
   const auto number = service.ledger.findWorkspace(call.variable("workspace"));
   const auto read = [&service, number] {
     PolicyInForce policy;
-    service.ledger.inspect([&](const write::PartitionState& state) {
-      const WorkspaceState* workspace = number ? state.findWorkspace(*number) : nullptr;
+    if (!number) return policy;
+    service.ledger.inspect(*number, [&](const write::PartitionState& state) {
+      const WorkspaceState* workspace = state.findWorkspace(*number);
       if (workspace == nullptr) return;
       policy.name = workspace->policyName();
       policy.document = workspace->policyDocument();
@@ -67,6 +74,39 @@ asio::awaitable<Response> testPolicy(Call& call, Service& service) {
   co_return json(200, decisionJson(tryPolicy(Policy::parse(policy.document), request)));
 }
 
+// Creation is two entries, and the second one may be another node's to make: its caller goes on at once with a workspace that takes requests.
+// If it takes too long the workspace is made all the same.
+asio::awaitable<void> waitForChain(Service& service, WorkspaceNumber number) {
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  const auto ask = [&service, number] {
+    bool begun = false;
+    service.ledger.inspect(number, [&](const write::PartitionState& state) {
+      const WorkspaceState* workspace = state.findWorkspace(number);
+      begun = workspace != nullptr && workspace->head().size() != 0;
+    });
+    return begun;
+  };
+  for (int look = 0; look < kChainLooks; ++look) {
+    const bool begun = co_await onPool(service.blocking, ask);
+    if (begun) co_return;
+    timer.expires_after(kChainLook);
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+}
+
+asio::awaitable<Response> createWorkspace(Call& call, Service& service) {
+  const std::string_view body = co_await jsonBody(call.exchange, limits::kJsonBodyBytesMax);
+  Command command = parseCommand(CommandKind::workspaceCreate, body);
+  sign(command, call, false);
+  const std::string id(command.body.text(Field::workspaceId));
+  Response response = co_await runCommand(call, service, std::move(command), 201);
+  const std::optional<WorkspaceNumber> number = service.ledger.findWorkspace(id);
+  if (response.status / 100 == 2 && number && service.ledger.home(*number) != service.ledger.home(kSystemWorkspace)) {
+    co_await waitForChain(service, *number);
+  }
+  co_return response;
+}
+
 RouteDocs docsOf(const char* summary, const char* body, const char* answer, std::vector<int> statuses) {
   RouteDocs docs;
   docs.summary = summary;
@@ -81,9 +121,7 @@ RouteDocs docsOf(const char* summary, const char* body, const char* answer, std:
 
 void addWorkspaceRoutes(Router& router, Service& service) {
   router.add({"POST", "/v1/workspaces", Action::manageWorkspaces,
-              [&service](Call& call) -> asio::awaitable<Response> {
-                co_return co_await runCommand(call, service, CommandKind::workspaceCreate, {}, 201);
-              },
+              [&service](Call& call) -> asio::awaitable<Response> { co_return co_await createWorkspace(call, service); },
               docsOf("Create a workspace", "WorkspaceCreate", "Answer", {201, 202})});
   router.add({"POST", "/v1/workspaces/{workspace}/close", Action::manageWorkspaces,
               [&service](Call& call) -> asio::awaitable<Response> {

@@ -114,7 +114,7 @@ class Import {
   std::optional<std::string> known(const crypto::Digest& credential) {
     const auto texts = redact::fingerprintTexts(*ledger_.keyRing().workspace(kWorkspace), credential);
     std::optional<std::string> found;
-    ledger_.inspect([&](const write::PartitionState& state) {
+    ledger_.inspect(kSystemWorkspace, [&](const write::PartitionState& state) {
       const WorkspaceState* const workspace = state.findWorkspace(kWorkspace);
       for (const std::string& text : texts) {
         if (const LeaseSlot slot = workspace->slotOfFingerprint(text); slot != kNoLease) found = workspace->lease(slot).id;

@@ -40,7 +40,7 @@ class ForwarderTest : public testing::Test {
     node_->context.headers.emplace_back("X-Counterfoil-Node", "node-b");
     node_->context.limits.bodyPiece = milliseconds(2'000);
     forwarder_ = std::make_unique<Forwarder>(
-        node_->loops, [this] { return roleNow(); }, options_, metrics_, clock_);
+        node_->loops, [this](PartitionId) { return roleNow(); }, options_, metrics_, clock_);
     node_->beforeEnd = [this] { forwarder_->stop(); };
     node_->listener->start();
   }

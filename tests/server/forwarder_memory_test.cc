@@ -51,7 +51,7 @@ void serveNode(int input, int output) {
   test::ManualClock clock;
   EventLoops loops(1);
   Forwarder forwarder(
-      loops, [&] { return role; }, options, metrics, clock);
+      loops, [&](PartitionId) { return role; }, options, metrics, clock);
   ConnectionContext context;
   std::atomic<int> requests{0};
   context.newRequestId = [&] { return "request-" + std::to_string(++requests); };

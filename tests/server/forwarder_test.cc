@@ -265,7 +265,7 @@ TEST(ForwarderOptions, ANodeHasANameAndAllItsFilesOrNone) {
   test::ManualClock clock;
   const auto make = [&](ForwardOptions options) {
     Forwarder(
-        loops, [] { return NodeRole(); }, std::move(options), metrics, clock);
+        loops, [](PartitionId) { return NodeRole(); }, std::move(options), metrics, clock);
   };
   const auto codeOf = [&](const ForwardOptions& options) {
     try {

@@ -48,7 +48,7 @@ class NodeForward : public testing::Test {
     result.forward.authorities = nodes_.certificate;
     result.forward.nodeName = name;
     result.nodeSubjects = {"CN=node-a", "CN=node-b"};
-    result.role = [this, name] {
+    result.role = [this, name](PartitionId) {
       NodeRole role = roleNow();
       role.owner = role.ownerName == name;
       return role;

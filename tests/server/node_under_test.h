@@ -112,7 +112,7 @@ class NodeUnderTest {
       std::make_shared<log::MemoryPartitions>(log::LedgerFacts{"ledger", kOrigin, {1'772'000'000LL * kNanosecondsPerSecond}});
   log::MemoryLog log_{partitions_, identity()};
   write::Ledger ledger_{log_, provider_, clock_, random_, write::LedgerOptions{}};
-  views::ViewRunner views_{log_, ledger_.keyRing(), viewOptions()};
+  views::ViewSet views_{log_, ledger_.keyRing(), viewOptions()};
   server::ViewReaders readers_{folder_.path() / "views", 64};
   boost::asio::thread_pool blocking_{2};
   boost::asio::thread_pool verifying_{1};

@@ -78,7 +78,7 @@ class StreamHubTest : public views::ViewFixture {
   asio::io_context io_;
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> guard_{asio::make_work_guard(io_)};
   asio::thread_pool pool_{2};
-  std::unique_ptr<views::ViewRunner> runner_;
+  std::unique_ptr<views::ViewSet> runner_;
   std::unique_ptr<StreamHub> hub_;
   std::thread thread_;
 };

@@ -225,9 +225,18 @@ TEST_F(KeyRingTest, ACarriedKeyReadBackFromTheLogIsDurable) {
   const auto log = keys_->logKey({0});
   const auto wrapped = keys_->carry(std::vector<KeyId>{log->id});
   ASSERT_EQ(apply(*keys_, wrapped[0]), ApplyOutcome::applied);
-  ring_.dropPending();
+  ring_.dropPending([](WorkspaceNumber) { return true; });
   EXPECT_TRUE(keys_->usable(log->id));
   EXPECT_EQ(keys_->logKey({0}), log);
+}
+
+TEST_F(KeyRingTest, KeysOfOtherWorkspacesStayPending) {
+  const auto other = ring_.workspace({keys_->workspace().value + 1});
+  const auto mine = keys_->logKey({0});
+  const auto theirs = other->logKey({0});
+  ring_.dropPending([&](WorkspaceNumber number) { return number == keys_->workspace(); });
+  EXPECT_FALSE(keys_->usable(mine->id));
+  EXPECT_TRUE(other->usable(theirs->id));
 }
 
 TEST_F(KeyRingTest, SettlesOnlyWhatWasCarried) {

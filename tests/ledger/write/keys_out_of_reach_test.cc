@@ -69,7 +69,7 @@ class KeysOutOfReach : public testing::Test {
   }
   std::uint64_t sizeOf(std::uint64_t number) {
     std::uint64_t size = 0;
-    ledger_->inspect([&](const PartitionState& state) {
+    ledger_->inspect(kSystemWorkspace, [&](const PartitionState& state) {
       const WorkspaceState* workspace = state.findWorkspace({number});
       size = workspace == nullptr ? 0 : workspace->head().size();
     });
@@ -77,7 +77,7 @@ class KeysOutOfReach : public testing::Test {
   }
   LeaseState stateOf(std::string_view lease) {
     LeaseState result = LeaseState::failed;
-    ledger_->inspect([&](const PartitionState& state) { result = state.findWorkspace({1})->findLease(lease)->state; });
+    ledger_->inspect(kSystemWorkspace, [&](const PartitionState& state) { result = state.findWorkspace({1})->findLease(lease)->state; });
     return result;
   }
   // Reads the whole log again: whatever is in it is one chain that opens.

@@ -69,7 +69,7 @@ class LedgerTest : public testing::Test {
 
   LeaseState leaseState(std::string_view id) {
     LeaseState state = LeaseState::failed;
-    ledger_->inspect([&](const PartitionState& partition) { state = partition.findWorkspace({1})->findLease(id)->state; });
+    ledger_->inspect(kSystemWorkspace, [&](const PartitionState& partition) { state = partition.findWorkspace({1})->findLease(id)->state; });
     return state;
   }
 
@@ -168,7 +168,7 @@ TEST_F(LedgerTest, ManyThreadsGetOneChain) {
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(granted, kThreads * kEach);
   std::uint64_t size = 0;
-  ledger_->inspect([&](const PartitionState& state) { size = state.findWorkspace({1})->head().size(); });
+  ledger_->inspect(kSystemWorkspace, [&](const PartitionState& state) { size = state.findWorkspace({1})->head().size(); });
   EXPECT_EQ(size, 2U + kThreads * kEach);
 }
 
@@ -280,7 +280,7 @@ TEST_F(LedgerTest, AnInspectionForOthersShowsWhatIsDurableOnly) {
   std::uint64_t seen = 0;
   for (int round = 0; round < 200 && !HasFailure(); ++round) {
     ChainHead head;
-    ledger_->inspectDurable([&](const PartitionState& state) { head = state.findWorkspace({1})->head(); });
+    ledger_->inspectDurable(kSystemWorkspace, [&](const PartitionState& state) { head = state.findWorkspace({1})->head(); });
     const auto reader = log_->read(PartitionId{0}, log::FoldState{});
     log::ValidRecord record;
     while (reader->next(record)) continue;

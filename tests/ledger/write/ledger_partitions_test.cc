@@ -1,0 +1,233 @@
+// A ledger whose log has several partitions: one writer for each, workspaces dealt out to them, creation in two steps.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <set>
+#include <thread>
+
+#include "ledger/core/json.h"
+#include "ledger/log/memory_log.h"
+#include "ledger/write/ledger.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/memory_key_provider.h"
+#include "tests/support/temporary_folder.h"
+
+namespace counterfoil::write {
+namespace {
+
+constexpr std::uint32_t kPartitions = 3;
+constexpr std::string_view kPolicy = "name = \"p\"\n[[rule]]\nname = \"all\"\neffect = \"allow\"\nmaxTtlSeconds = 3600\n";
+
+bool within(std::chrono::milliseconds limit, const std::function<bool()>& holds) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+class LedgerPartitionsTest : public testing::Test {
+ protected:
+  // A node with its own way to the log.
+  struct Node {
+    Node(LedgerPartitionsTest& test, std::uint64_t number, bool follow, const std::string& snapshot)
+        : log(test.partitions_, {number, ++test.incarnations_, "node-" + std::to_string(number), "", 1}),
+          ledger(log, test.provider_, test.clock_, test.random_, optionsOf(follow, snapshot)) {
+      ledger.start([this](const std::string& note) { notes.push_back(note); });
+    }
+    static LedgerOptions optionsOf(bool follow, const std::string& snapshot) {
+      LedgerOptions options;
+      options.follow = follow;
+      options.snapshot = snapshot;
+      return options;
+    }
+    // Until the claim has taken effect.
+    void write(std::uint64_t partition) {
+      ledger.lead(PartitionId{partition}, true);
+      EXPECT_TRUE(within(std::chrono::seconds(10), [&] { return ledger.status(PartitionId{partition}).leading; }));
+    }
+    log::MemoryLog log;
+    std::vector<std::string> notes;
+    Ledger ledger;
+  };
+
+  static void create(Ledger& ledger, const std::string& id) {
+    Command command = Command::make(CommandKind::workspaceCreate);
+    command.body.setText(command.arena, Field::workspaceId, id);
+    ledger.execute("", std::move(command));
+  }
+  static void allow(Ledger& ledger, const std::string& id) {
+    Command policy = Command::make(CommandKind::policySet);
+    policy.body.setText(policy.arena, Field::document, kPolicy);
+    ledger.execute(id, std::move(policy));
+  }
+  static Answer grant(Ledger& ledger, const std::string& id, std::string_view leaseId) {
+    Command command = Command::make(CommandKind::leaseRequest);
+    command.body.setText(command.arena, Field::leaseId, leaseId);
+    command.body.setNumber(Field::credential, static_cast<std::uint64_t>(Credential::gitToken));
+    setPrincipal(command.arena, command.body, Field::grantee, {PrincipalKind::human, "alice"});
+    const std::string_view scope[] = {"contents:read"};
+    command.body.setTexts(command.arena, Field::scope, scope);
+    command.body.setNumber(Field::ttlSeconds, 60);
+    return ledger.execute(id, std::move(command));
+  }
+  // Entries of a workspace as a node's state has them.
+  static std::uint64_t entries(Ledger& ledger, const std::string& id) {
+    const auto number = ledger.findWorkspace(id);
+    if (!number) return 0;
+    std::uint64_t size = 0;
+    ledger.inspect(*number, [&](const PartitionState& state) {
+      if (const WorkspaceState* workspace = state.findWorkspace(*number)) size = workspace->head().size();
+    });
+    return size;
+  }
+  static ErrorCode codeOf(const std::function<void()>& act) {
+    try {
+      act();
+    } catch (const Fault& fault) {
+      return fault.code();
+    }
+    return ErrorCode::internal;
+  }
+  // The workspaces whose entries a partition holds.
+  std::set<std::uint64_t> workspacesIn(Node& node, std::uint64_t partition) {
+    const auto reader = node.log.read(PartitionId{partition}, {});
+    std::set<std::uint64_t> found;
+    log::ValidRecord record;
+    while (reader->next(record)) {
+      if (record.kind == log::RecordKind::entry) found.insert(record.workspace.value);
+    }
+    return found;
+  }
+
+  test::TemporaryFolder folder_;
+  test::ManualClock clock_;
+  crypto::SystemRandom random_;
+  test::MemoryKeyProvider provider_{random_};
+  std::uint64_t incarnations_ = 0;
+  std::shared_ptr<log::MemoryPartitions> partitions_ =
+      std::make_shared<log::MemoryPartitions>(log::LedgerFacts{"several", "test.example", {1}}, kPartitions);
+};
+
+TEST_F(LedgerPartitionsTest, WorkspacesLiveInTheirPartitions) {
+  Node node(*this, 1, false, {});
+  for (int number = 1; number <= 7; ++number) {
+    const std::string id = "w" + std::to_string(number);
+    create(node.ledger, id);
+    allow(node.ledger, id);
+    EXPECT_FALSE(grant(node.ledger, id, "one").denied);
+  }
+  EXPECT_EQ(workspacesIn(node, 0), (std::set<std::uint64_t>{0, 3, 6}));
+  EXPECT_EQ(workspacesIn(node, 1), (std::set<std::uint64_t>{1, 4, 7}));
+  EXPECT_EQ(workspacesIn(node, 2), (std::set<std::uint64_t>{2, 5}));
+  EXPECT_EQ(node.ledger.status().liveLeases, 7U);
+  EXPECT_EQ(codeOf([&] { create(node.ledger, "w4"); }), ErrorCode::alreadyExists);
+}
+
+TEST_F(LedgerPartitionsTest, ANewWorkspaceTakesRequestsAtOnce) {
+  Node node(*this, 1, false, {});
+  constexpr int kThreads = 4;
+  constexpr int kEach = 50;
+  std::atomic<int> refused{0};
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int number = 0; number < kEach; ++number) {
+        const std::string id = "w" + std::to_string(thread) + "-" + std::to_string(number);
+        create(node.ledger, id);
+        try {
+          allow(node.ledger, id);
+        } catch (const Fault&) {
+          ++refused;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(refused, 0);
+  for (const auto& [id, number] : node.ledger.workspaces()) {
+    if (number == kSystemWorkspace) continue;
+    EXPECT_EQ(entries(node.ledger, id), 2U) << id;
+  }
+}
+
+TEST_F(LedgerPartitionsTest, AnotherNodeBeginsTheChainOfANewWorkspace) {
+  Node first(*this, 1, true, {});
+  Node second(*this, 2, true, {});
+  first.write(0);
+  second.write(1);
+  second.write(2);
+  create(first.ledger, "alpha");
+  // Found out by following alone.
+  ASSERT_TRUE(within(std::chrono::seconds(10), [&] { return entries(second.ledger, "alpha") == 1; }));
+  allow(second.ledger, "alpha");
+  EXPECT_FALSE(grant(second.ledger, "alpha", "one").denied);
+  ASSERT_TRUE(within(std::chrono::seconds(10), [&] { return entries(first.ledger, "alpha") == 3; }));
+  // Each node refuses what is the other's to write.
+  EXPECT_EQ(codeOf([&] { create(second.ledger, "beta"); }), ErrorCode::notReady);
+  EXPECT_EQ(codeOf([&] { grant(first.ledger, "alpha", "two"); }), ErrorCode::notReady);
+}
+
+TEST_F(LedgerPartitionsTest, ACreationCutInTwoIsFinishedByTheNextWriter) {
+  {
+    Node half(*this, 1, true, folder_.path() / "half");
+    half.write(0);
+    create(half.ledger, "alpha");
+    create(half.ledger, "beta");
+    EXPECT_EQ(entries(half.ledger, "alpha"), 0U);
+    half.ledger.stop();
+  }
+  for (const char* snapshot : {"half", ""}) {
+    Node whole(*this, 2, false, *snapshot == '\0' ? std::string() : (folder_.path() / snapshot).string());
+    EXPECT_TRUE(whole.notes.empty()) << whole.notes.front();
+    allow(whole.ledger, "alpha");
+    allow(whole.ledger, "beta");
+    EXPECT_FALSE(grant(whole.ledger, "alpha", std::string("lease-") + snapshot).denied);
+  }
+}
+
+TEST_F(LedgerPartitionsTest, EachPartitionHasItsSnapshot) {
+  const std::string snapshot = folder_.path() / "snapshot";
+  {
+    Node node(*this, 1, false, snapshot);
+    for (const char* id : {"alpha", "beta", "gamma"}) {
+      create(node.ledger, id);
+      allow(node.ledger, id);
+      grant(node.ledger, id, "one");
+    }
+    node.ledger.stop();
+  }
+  // That of `_system` lost: the others' still open, with keys from the log.
+  for (const char* lost : {"", ".1", ""}) {
+    for (const char* name : {"", ".1", ".2"}) ASSERT_TRUE(std::filesystem::exists(snapshot + name)) << name;
+    std::filesystem::remove(snapshot + lost);
+    Node node(*this, 1, false, snapshot);
+    EXPECT_TRUE(node.notes.empty()) << node.notes.front();
+    EXPECT_EQ(node.ledger.status().liveLeases, 3U);
+    EXPECT_EQ(codeOf([&] { grant(node.ledger, "alpha", "one"); }), ErrorCode::alreadyExists);
+    node.ledger.stop();
+  }
+}
+
+TEST_F(LedgerPartitionsTest, WhatIsWrongWithOnePartitionLeavesTheOthers) {
+  Node node(*this, 1, false, {});
+  for (const char* id : {"alpha", "beta"}) {
+    create(node.ledger, id);
+    allow(node.ledger, id);
+  }
+  partitions_->truncate(PartitionId{1}, Position{2});
+  node.log.plan(log::Fate::lost);
+  EXPECT_THROW(grant(node.ledger, "alpha", "one"), Fault);
+  ASSERT_TRUE(node.ledger.status().fault.has_value());
+  EXPECT_EQ(node.ledger.status().fault->code(), ErrorCode::logTruncated);
+  EXPECT_FALSE(node.ledger.status().ready);
+  EXPECT_FALSE(node.ledger.status(PartitionId{2}).fault.has_value());
+  EXPECT_FALSE(grant(node.ledger, "beta", "one").denied);
+}
+
+}  // namespace
+}  // namespace counterfoil::write
