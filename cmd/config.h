@@ -53,7 +53,7 @@ struct Config {
   std::filesystem::path viewsFolder() const { return data / "views"; }
   std::filesystem::path tokenSocket() const { return data / "token.sock"; }
   std::filesystem::path serverFile() const { return data / "server.json"; }
-  std::filesystem::path snapshotFile() const { return data / "snapshots" / "partition-0.snapshot"; }
+  std::filesystem::path snapshotsFolder() const { return data / "snapshots"; }
 };
 
 inline constexpr std::string_view kConfigFile = "counterfoil.toml";

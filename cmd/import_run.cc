@@ -49,8 +49,9 @@ importers::KnownLease ImportRun::knownLease() {
     const auto workspaceKeys = session_.keyRing().workspace(workspace_);
     const auto texts = redact::fingerprintTexts(*workspaceKeys, credential);
     std::optional<std::string> found;
-    session_.ledger().inspect(
-        workspace_, [&](const write::PartitionState& state) { found = write::reportedLeaseOf(*state.findWorkspace(workspace_), texts, source_); });
+    session_.ledger().inspect(workspace_, [&](const write::PartitionState& state) {
+      found = write::reportedLeaseOf(*state.findWorkspace(workspace_), texts, source_);
+    });
     return found;
   };
 }

@@ -47,9 +47,9 @@ Session::Session(const CommonOptions& common, Access access, bool acceptClock, c
   ledgerOptions.sequencer.clockAccepted = acceptClock;
   ledgerOptions.follow = access == Access::follow && open_.kafka != nullptr;
   ledgerOptions.snapshotEveryEntries = config_.snapshotEveryEntries;
-  ledgerOptions.snapshot = config_.snapshotFile();
-  std::filesystem::create_directories(config_.snapshotFile().parent_path());
-  std::filesystem::permissions(config_.snapshotFile().parent_path(), std::filesystem::perms::owner_all);
+  ledgerOptions.snapshots = config_.snapshotsFolder();
+  std::filesystem::create_directories(config_.snapshotsFolder());
+  std::filesystem::permissions(config_.snapshotsFolder(), std::filesystem::perms::owner_all);
   ledger_ = std::make_unique<write::Ledger>(*open_.log, *provider_, clock_, random_, ledgerOptions);
   ledger_->start([this](const std::string& line) { note(common_, line); });
   if (ledger_->status().clockPaused) {

@@ -170,7 +170,9 @@ class Doctor {
 
   void snapshot(const Config& config) {
     std::error_code error;
-    if (std::filesystem::exists(config.snapshotFile(), error)) add("snapshot", "ok", config.snapshotFile().string(), "");
+    for (const auto& entry : std::filesystem::directory_iterator(config.snapshotsFolder(), error)) {
+      if (entry.path().extension() == ".snapshot") add("snapshot", "ok", entry.path().string(), "");
+    }
   }
 
   int finish() {

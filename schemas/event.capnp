@@ -376,6 +376,8 @@ struct WorkspaceCreated {
   region @2 :Text $class(id);
   settingsDigest @3 :Data $class(clear);
   requestedBy @4 :Common.Principal $class(pseudonym);
+  # Of the log, which holds the workspace's chain; only in `_system`. The map of workspaces to partitions is made of these.
+  partition @5 :UInt32 $class(clear);
 }
 
 struct WorkspaceClosed {

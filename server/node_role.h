@@ -9,9 +9,9 @@
 namespace counterfoil::server {
 
 struct NodeRole {
-  bool owner = true;      // this node is the writer
-  std::string ownerUrl;   // "https://node-1.example.com:8780": where the writer is reached; empty: nobody is known
-  std::string ownerName;  // its node_name
+  bool owner = true;        // this node is the writer
+  std::string ownerUrl;     // "https://node-1.example.com:8780": where the writer is reached; empty: nobody is known
+  std::string ownerName;    // its node_name
   PartitionId partition{};  // of which
 };
 

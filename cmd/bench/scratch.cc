@@ -89,7 +89,7 @@ void Scratch::reopen() {
   provider_ = std::make_unique<keys::FileKeyProvider>(folder_.path() / "keys", random_);
   log_ = log::EmbeddedLog::open(logOptions(folder_.path()));
   write::LedgerOptions options;
-  options.snapshot = snapshot();
+  options.snapshots = folder_.path();
   ledger_ = std::make_unique<write::Ledger>(*log_, *provider_, clock_, random_, options);
   ledger_->start([](const std::string&) {});
 }

@@ -66,7 +66,7 @@ class Scratch {
   keys::KeyRing& ring() { return ledger_->keyRing(); }
   ShiftedClock& clock() { return clock_; }
   std::filesystem::path folder() const { return folder_.path(); }
-  std::filesystem::path snapshot() const { return folder_.path() / "snapshot"; }
+  std::filesystem::path snapshot() const { return write::snapshotPath(folder_.path(), PartitionId{0}); }
 
   // Sends and waits for the answer; throws its Fault.
   write::Answer ask(const BenchRequest& request);

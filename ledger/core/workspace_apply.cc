@@ -314,7 +314,7 @@ void WorkspaceState::applyWorkspace(const EntryView& view) {
   }
   if (number_ == kSystemWorkspace) {
     const std::uint64_t number = view.body.number(Field::number);
-    changeIn(allocated_, id) = number;
+    changeIn(allocated_, id) = {number, view.body.number(Field::partition), std::string(view.body.text(Field::region))};
     changeValue(nextNumber_) = std::max(nextNumber_, number + 1);
     return;
   }

@@ -10,7 +10,7 @@
 namespace counterfoil {
 namespace {
 
-constexpr std::uint64_t kStateFormat = 1;
+constexpr std::uint64_t kStateFormat = 2;
 
 constexpr std::uint64_t k32BitMax = std::numeric_limits<std::uint32_t>::max();
 
@@ -122,12 +122,14 @@ void WorkspaceState::save(std::vector<std::uint8_t>& out) const {
     writer.text(key);
     saveProducer(writer, producer);
   }
-  const std::map<std::string, std::uint64_t> allocated(allocated_.begin(), allocated_.end());
+  const std::map<std::string, Allocation> allocated(allocated_.begin(), allocated_.end());
   writer.number(nextNumber_);
   writer.number(allocated.size());
-  for (const auto& [id, number] : allocated) {
+  for (const auto& [id, allocation] : allocated) {
     writer.text(id);
-    writer.number(number);
+    writer.number(allocation.number);
+    writer.number(allocation.partition);
+    writer.text(allocation.region);
   }
 }
 
@@ -186,8 +188,13 @@ bool WorkspaceState::load(crypto::Bytes bytes) {
   for (const auto& [id, approval] : approvals_) approvalsByAge_.emplace(approval.expiresAt, id);
   if (!loadMap(reader, 5, producers_, readText, [&](ProducerState& producer) { loadProducer(reader, producer); })) return false;
   nextNumber_ = reader.number();
-  std::map<std::string, std::uint64_t> allocated;
-  if (!loadMap(reader, 2, allocated, readText, [&](std::uint64_t& number) { number = reader.number(); })) return false;
+  std::map<std::string, Allocation> allocated;
+  const auto readAllocation = [&](Allocation& allocation) {
+    allocation.number = reader.number();
+    allocation.partition = reader.number();
+    allocation.region = reader.text();
+  };
+  if (!loadMap(reader, 4, allocated, readText, readAllocation)) return false;
   allocated_.insert(allocated.begin(), allocated.end());
   return reader.complete();
 }

@@ -72,6 +72,13 @@ bool selects(RevocationSelector selector, std::string_view value, const Lease& l
 // Kinds that only the ledger's own decisions lead to.
 bool isLedgerDecided(Kind kind);
 
+// What `_system` says of a workspace it made.
+struct Allocation {
+  std::uint64_t number = 0;
+  std::uint64_t partition = 0;  // of the log, which holds its chain
+  std::string region;
+};
+
 class WorkspaceState {
  public:
   WorkspaceState(WorkspaceNumber number, StateObserver& observer) : number_(number), observer_(observer) {}
@@ -101,8 +108,8 @@ class WorkspaceState {
   void forEachLease(const std::function<void(LeaseSlot, const Lease&)>& visit) const;
   // What a bulk revocation hits: commanded leases that live and are not owed an end, and their descendants; in the order of their ends.
   std::vector<LeaseSlot> selected(RevocationSelector selector, std::string_view value) const;
-  // Numbers by id; only in `_system`.
-  const std::unordered_map<std::string, std::uint64_t>& allocated() const { return allocated_; }
+  // By id; only in `_system`.
+  const std::unordered_map<std::string, Allocation>& allocated() const { return allocated_; }
   std::uint64_t nextNumber() const { return nextNumber_; }
 
   // ---- what is due ----
@@ -221,7 +228,7 @@ class WorkspaceState {
   std::map<std::string, Approval, std::less<>> approvals_;
   std::set<std::pair<Timestamp, std::string>> approvalsByAge_;   // expiresAt, id
   std::map<std::string, ProducerState, std::less<>> producers_;  // source "\n" producer
-  std::unordered_map<std::string, std::uint64_t> allocated_;
+  std::unordered_map<std::string, Allocation> allocated_;
   std::uint64_t nextNumber_ = 1;
 
   bool journaling_ = false;

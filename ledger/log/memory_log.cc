@@ -232,6 +232,9 @@ std::size_t MemoryLog::deliver(std::size_t appends) {
 }
 
 bool MemoryLog::deliverOne() {
+  // The writers of several partitions append from several threads: whoever delivers another's append must be done with it before that
+  // writer's next one. A callback may append, on the same thread.
+  const std::lock_guard delivering(deliveryMutex_);
   Pending pending;
   {
     const std::lock_guard guard(mutex_);

@@ -134,6 +134,7 @@ class MemoryLog final : public EventLog {
   const std::shared_ptr<MemoryPartitions> partitions_;
   const WriterIdentity identity_;
   const Delivery delivery_;
+  std::recursive_mutex deliveryMutex_;  // one append is carried out at a time; taken before mutex_
   mutable std::mutex mutex_;  // of everything below
   std::deque<Pending> pending_;
   std::deque<Fate> fates_;

@@ -65,11 +65,10 @@ Ledger::Ledger(log::EventLog& eventLog, keys::KeyProvider& provider, const Clock
   const PartitionId ofSystem = log_.partitionOf(kSystemWorkspace);
   for (std::uint32_t index = 0; index < count; ++index) {
     const PartitionId partition{index};
-    each.snapshot = options.snapshot;
-    if (!options.snapshot.empty() && partition != ofSystem) each.snapshot += "." + std::to_string(index);
+    if (!options.snapshots.empty()) each.snapshot = snapshotPath(options.snapshots, partition);
     partitions_.push_back(std::make_unique<LedgerPartition>(log_, partition, ring_, known_, clock_, random_, each));
   }
-  partition(ofSystem).onWorkspaceCreated([this](const std::string& id, WorkspaceNumber number) { remember(id, number); });
+  partition(ofSystem).onWorkspaceCreated([this](const NewWorkspace& workspace) { remember(workspace); });
 }
 
 Ledger::~Ledger() {
@@ -101,13 +100,13 @@ void Ledger::start(const std::function<void(const std::string&)>& note) {
   for (LedgerPartition* each : systemFirst()) each->start(note);
 }
 
-void Ledger::remember(const std::string& id, WorkspaceNumber number) {
+void Ledger::remember(const NewWorkspace& workspace) {
   const std::unique_lock lock(mutex_);
-  if (numbers_.contains(id)) return;
+  if (numbers_.contains(workspace.id)) return;
   // Before anybody can ask for it: its chain must begin before the first request.
-  LedgerPartition& home = partitionOf(number);
-  if (&home != &partitionOf(kSystemWorkspace)) home.expect(id, number);
-  numbers_[id] = number;
+  LedgerPartition& home = partitionOf(workspace.number);
+  if (&home != &partitionOf(kSystemWorkspace)) home.expect(workspace);
+  numbers_[workspace.id] = workspace.number;
 }
 
 void Ledger::stop() {

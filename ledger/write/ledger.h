@@ -19,13 +19,14 @@
 #include "ledger/redact/redactor.h"
 #include "ledger/write/answer.h"
 #include "ledger/write/ledger_partition.h"
+#include "ledger/write/snapshot.h"
 
 namespace counterfoil::write {
 
 struct LedgerOptions {
   SequencerOptions sequencer;
-  // Of the partition that holds `_system`; the others' are beside it, with their numbers behind the name. Empty: none is read or written.
-  std::filesystem::path snapshot;
+  // The folder of the partitions' snapshots (snapshotPath()), which is there. Empty: none is read or written.
+  std::filesystem::path snapshots;
   std::uint64_t snapshotEveryEntries = 2'000'000;
   bool follow = false;  // start() does not claim the log: this node follows until lead(partition, true)
 };
@@ -104,7 +105,7 @@ class Ledger {
   LedgerPartition& partition(PartitionId id) const;
   LedgerPartition& partitionOf(WorkspaceNumber number) const;
   std::vector<LedgerPartition*> systemFirst() const;
-  void remember(const std::string& id, WorkspaceNumber number);
+  void remember(const NewWorkspace& workspace);
 
   log::EventLog& log_;
   const Clock& clock_;

@@ -46,7 +46,7 @@ void LedgerPartition::start(const std::function<void(const std::string&)>& note)
   sequencer->onWorkspaceCreated(created_);
   {
     const std::lock_guard lock(expectMutex_);
-    for (const auto& [id, number] : early_) sequencer->expect(id, number);
+    for (const NewWorkspace& workspace : early_) sequencer->expect(workspace);
     early_.clear();
     sequencer_ = std::move(sequencer);
   }
@@ -107,12 +107,12 @@ void LedgerPartition::close() {
   if (!options_.snapshot.empty() && worthKeeping) SnapshotFile(options_.snapshot).write(*state_, known_, ring_, random_);
 }
 
-void LedgerPartition::expect(const std::string& id, WorkspaceNumber number) {
+void LedgerPartition::expect(const NewWorkspace& workspace) {
   const std::lock_guard lock(expectMutex_);
   if (sequencer_) {
-    sequencer_->expect(id, number);
+    sequencer_->expect(workspace);
   } else {
-    early_.emplace_back(id, number);
+    early_.push_back(workspace);
   }
 }
 

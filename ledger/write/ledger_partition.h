@@ -9,7 +9,6 @@
 #include <mutex>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "ledger/write/sequencer.h"
@@ -32,7 +31,7 @@ class LedgerPartition {
   ~LedgerPartition();
 
   // As Sequencer::onWorkspaceCreated(). Set before start().
-  void onWorkspaceCreated(std::function<void(const std::string&, WorkspaceNumber)> created) { created_ = std::move(created); }
+  void onWorkspaceCreated(std::function<void(const NewWorkspace&)> created) { created_ = std::move(created); }
   // Restores the state (snapshot and tail, or the whole partition) and starts the thread. The partition of `_system` comes first: its keys
   // open the others' snapshots. Throws what reading and claiming throw. `note` gets sentences for the operator.
   void start(const std::function<void(const std::string&)>& note);
@@ -43,7 +42,7 @@ class LedgerPartition {
   void close();
 
   // Any thread, also before start(): a workspace of this partition was allocated; its chain begins as soon as this node writes.
-  void expect(const std::string& id, WorkspaceNumber number);
+  void expect(const NewWorkspace& workspace);
 
   // ---- any thread, between start() and waitUntilStopped() ----
   Sequencer& sequencer() { return *sequencer_; }
@@ -66,10 +65,10 @@ class LedgerPartition {
   const Clock& clock_;
   crypto::RandomSource& random_;
   const LedgerPartitionOptions options_;
-  std::function<void(const std::string&, WorkspaceNumber)> created_;
+  std::function<void(const NewWorkspace&)> created_;
   std::unique_ptr<PartitionState> state_;
   std::mutex expectMutex_;  // of `early_`, and of `sequencer_` until start() has returned
-  std::vector<std::pair<std::string, WorkspaceNumber>> early_;
+  std::vector<NewWorkspace> early_;
   std::unique_ptr<Sequencer> sequencer_;
   std::thread thread_;
   bool started_ = false;

@@ -91,7 +91,7 @@ void Sequencer::takeOver(std::vector<EntryId>* landed) {
   });
   wrote_ = true;
   // What had begun may have been undone.
-  for (const auto& [number, id] : allocatedElsewhere_) notBegun_.insert(number);
+  for (const auto& [number, workspace] : allocatedElsewhere_) notBegun_.insert(number);
   adopt(state_.workspaces());
   const std::lock_guard lock(mutex_);
   status_.leading = true;
@@ -112,19 +112,26 @@ void Sequencer::adopt(const std::vector<WorkspaceNumber>& workspaces) {
 
 void Sequencer::tellAllocated() {
   if (known_.size() == state_.workspace(kSystemWorkspace).allocated().size()) return;
-  for (const auto& [id, number] : state_.workspace(kSystemWorkspace).allocated()) {
-    if (known_.contains({number})) continue;
-    const WorkspaceState* workspace = state_.findWorkspace({number});
-    if (isHere({number}) && (workspace == nullptr || workspace->head().size() == 0)) continue;
-    known_.insert({number});
-    created_(id, {number});
+  for (const auto& [id, allocation] : state_.workspace(kSystemWorkspace).allocated()) {
+    const WorkspaceNumber number{allocation.number};
+    if (known_.contains(number)) continue;
+    if (log_.partitionOf(number).value != allocation.partition) {
+      throw Fault(ErrorCode::logDamaged,
+                  "workspace number " + std::to_string(number.value) + " lies in partition " + std::to_string(allocation.partition) +
+                      " of the log, where this version does not look for it",
+                  "run the version that moved it; nothing was written");
+    }
+    const WorkspaceState* workspace = state_.findWorkspace(number);
+    if (isHere(number) && (workspace == nullptr || workspace->head().size() == 0)) continue;
+    known_.insert(number);
+    created_({id, number, allocation.region});
   }
 }
 
-void Sequencer::expect(const std::string& id, WorkspaceNumber number) {
+void Sequencer::expect(const NewWorkspace& workspace) {
   {
     const std::lock_guard lock(mutex_);
-    expected_.emplace_back(id, number);
+    expected_.push_back(workspace);
     woken_ = true;
   }
   work_.notify_one();
@@ -132,8 +139,9 @@ void Sequencer::expect(const std::string& id, WorkspaceNumber number) {
 
 void Sequencer::takeExpected() {
   const std::lock_guard lock(mutex_);
-  for (auto& [id, number] : expected_) {
-    if (allocatedElsewhere_.try_emplace(number, std::move(id)).second) notBegun_.insert(number);
+  for (NewWorkspace& workspace : expected_) {
+    const WorkspaceNumber number = workspace.number;
+    if (allocatedElsewhere_.try_emplace(number, std::move(workspace)).second) notBegun_.insert(number);
     unfinished_ = true;
   }
   expected_.clear();

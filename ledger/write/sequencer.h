@@ -39,6 +39,13 @@ struct SequencerOptions {
   bool clockAccepted = false;
 };
 
+// A workspace that `_system` allocated.
+struct NewWorkspace {
+  std::string id;
+  WorkspaceNumber number;
+  std::string region;
+};
+
 // How the sequencer stands, for readiness and metrics.
 struct SequencerStatus {
   bool ready = false;
@@ -87,7 +94,7 @@ class Sequencer {
   void acceptClock();
   // Any thread. Of the other partitions: the workspace was allocated in `_system`. Its chain begins as soon as this node writes, and before
   // any request for it that is submitted later.
-  void expect(const std::string& id, WorkspaceNumber number);
+  void expect(const NewWorkspace& workspace);
   // `done` is called once everything recorded so far is durable (with an answer that says nothing), or with the fault if it will not be. At
   // once if nothing is in flight, else on the log's thread or this one.
   void whenDurable(Completion done);
@@ -99,7 +106,7 @@ class Sequencer {
   // Of the partition that holds `_system`: called with each workspace that was allocated, on the log's thread, once that is durable and
   // before its creator is answered. Set before start(). A workspace of this partition has its chain by then; one of another partition must
   // be expected there.
-  void onWorkspaceCreated(std::function<void(const std::string&, WorkspaceNumber)> created) { created_ = std::move(created); }
+  void onWorkspaceCreated(std::function<void(const NewWorkspace&)> created) { created_ = std::move(created); }
 
  private:
   // A caller to be answered when the batch is durable.
@@ -113,7 +120,7 @@ class Sequencer {
     std::vector<log::NewRecord> records;
     std::vector<Waiting> waiting;
     std::vector<std::pair<std::shared_ptr<keys::WorkspaceKeys>, std::vector<KeyId>>> keys;
-    std::vector<std::pair<std::string, WorkspaceNumber>> created;
+    std::vector<NewWorkspace> created;
     BatchMark mark;
     std::vector<log::RecordHeader> headers;  // as far as this side knows them
     std::size_t bytes = 0;
@@ -163,8 +170,9 @@ class Sequencer {
   bool holdsSystem() const { return log_.partitionOf(kSystemWorkspace) == partition_; }
   bool isHere(WorkspaceNumber number) const { return log_.partitionOf(number) == partition_; }
   void takeExpected();
+  // Throws Fault(logDamaged) if the map of workspaces names another partition than this version deals them to.
   void tellAllocated();
-  void beginChain(Batch& batch, const std::string& id, WorkspaceNumber number, Timestamp now);
+  void beginChain(Batch& batch, const NewWorkspace& workspace, Timestamp now);
   void recordJump(Batch& batch, Timestamp now);
   void recordOverloads(Batch& batch, Timestamp now);
   // Chains and applies the events of one request; the first one's answer. All or, by Fault, none.
@@ -198,17 +206,17 @@ class Sequencer {
   std::deque<Overload> overloads_;        // not recorded yet
   bool keysLacking_ = false;              // something due had to wait for the provider of keys
   std::unordered_map<WorkspaceNumber, LeaseCounts, WorkspaceNumberHash> counted_;
-  std::function<void(const std::string&, WorkspaceNumber)> created_;
+  std::function<void(const NewWorkspace&)> created_;
   std::unordered_set<WorkspaceNumber, WorkspaceNumberHash> known_;  // told to created_
   // Workspaces of this partition that `_system` in another one allocated, and those of them whose chain is not known to have begun.
-  std::unordered_map<WorkspaceNumber, std::string, WorkspaceNumberHash> allocatedElsewhere_;
+  std::unordered_map<WorkspaceNumber, NewWorkspace, WorkspaceNumberHash> allocatedElsewhere_;
   std::unordered_set<WorkspaceNumber, WorkspaceNumberHash> notBegun_;
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable work_;
   bool woken_ = false;
   std::vector<Result> results_;
-  std::vector<std::pair<std::string, WorkspaceNumber>> expected_;
+  std::vector<NewWorkspace> expected_;
   SequencerStatus status_;
   Timestamp lastTime_;  // zero unless the clock is paused
 };

@@ -69,8 +69,8 @@ void Sequencer::append(std::unique_ptr<Batch> batch) {
   writer_->append(std::move(records), [this, shared](const log::AppendResult& outcome) {
     if (outcome.outcome == log::AppendOutcome::appended) {
       // Before the callers know: their next request may be for the new workspace.
-      for (const auto& [id, number] : (*shared)->created) {
-        if (created_) created_(id, number);
+      for (const NewWorkspace& workspace : (*shared)->created) {
+        if (created_) created_(workspace);
       }
       for (Waiting& waiting : (*shared)->waiting) waiting.done(&waiting.answer, nullptr);
     }
@@ -320,6 +320,7 @@ void Sequencer::addRequest(Batch& batch, Request request, Timestamp now) {
 void Sequencer::createWorkspace(Batch& batch, Request& request, Timestamp now) {
   WorkspaceState& system = state_.workspace(kSystemWorkspace);
   const std::string id(request.command->body().text(Field::workspaceId));
+  const std::string region(request.command->body().text(Field::region));
   if (id == "_system" || system.allocated().contains(id)) {
     throw Fault(ErrorCode::alreadyExists, "a workspace of this id exists", "choose another id; ids are never given twice", "/id");
   }
@@ -336,14 +337,16 @@ void Sequencer::createWorkspace(Batch& batch, Request& request, Timestamp now) {
   setPrincipal(arena, event.common(), Field::actor, principalOf(request.command->common(), Field::actor));
   event.body().setText(arena, Field::workspaceId, id);
   event.body().setNumber(Field::number, number);
-  event.body().setText(arena, Field::region, request.command->body().text(Field::region));
+  event.body().setNumber(Field::partition, log_.partitionOf({number}).value);
+  event.body().setText(arena, Field::region, region);
   event.redaction() = request.command->redaction();
   std::vector<RedactedEvent> events;
   events.push_back(std::move(event));
   Answer answer = record(batch, system, std::move(events), now, true);
   // In another partition the chain is begun by whoever writes there, once this entry is durable.
-  if (isHere({number})) beginChain(batch, id, {number}, now);
-  batch.created.emplace_back(id, WorkspaceNumber{number});
+  NewWorkspace created{id, {number}, region};
+  if (isHere(created.number)) beginChain(batch, created, now);
+  batch.created.push_back(std::move(created));
   answer.workspaceNumber = number;
   batch.waiting.push_back({std::move(request.done), std::move(answer), entryId, true});
 }
@@ -366,9 +369,9 @@ void Sequencer::finishCreations(Batch& batch, Timestamp now) {
   takeExpected();
   if (!unfinished_) return;
   unfinished_ = false;
-  const auto begin = [&](const std::string& id, WorkspaceNumber number) {
+  const auto begin = [&](const NewWorkspace& workspace) {
     try {
-      beginChain(batch, id, number, now);
+      beginChain(batch, workspace, now);
       return true;
     } catch (const Fault&) {
       unfinished_ = true;  // its keys cannot be had now; nothing has changed
@@ -379,20 +382,22 @@ void Sequencer::finishCreations(Batch& batch, Timestamp now) {
     const WorkspaceState* workspace = state_.findWorkspace(number);
     return workspace != nullptr && workspace->head().size() != 0;
   };
-  std::erase_if(notBegun_, [&](WorkspaceNumber number) { return hasChain(number) || begin(allocatedElsewhere_.at(number), number); });
+  std::erase_if(notBegun_, [&](WorkspaceNumber number) { return hasChain(number) || begin(allocatedElsewhere_.at(number)); });
   if (!holdsSystem()) return;
-  for (const auto& [id, number] : state_.workspace(kSystemWorkspace).allocated()) {
-    if (isHere({number}) && !hasChain({number}) && begin(id, {number})) batch.created.emplace_back(id, WorkspaceNumber{number});
+  for (const auto& [id, allocation] : state_.workspace(kSystemWorkspace).allocated()) {
+    NewWorkspace workspace{id, {allocation.number}, allocation.region};
+    if (isHere(workspace.number) && !hasChain(workspace.number) && begin(workspace)) batch.created.push_back(std::move(workspace));
   }
 }
 
-void Sequencer::beginChain(Batch& batch, const std::string& id, WorkspaceNumber number, Timestamp now) {
-  RedactedEvent event = RedactedEvent::ofLedger(Kind::workspaceCreated, derivedId(EntryId{}, id, 1));
-  event.body().setText(event.arena(), Field::workspaceId, id);
-  event.body().setNumber(Field::number, number.value);
+void Sequencer::beginChain(Batch& batch, const NewWorkspace& workspace, Timestamp now) {
+  RedactedEvent event = RedactedEvent::ofLedger(Kind::workspaceCreated, derivedId(EntryId{}, workspace.id, 1));
+  event.body().setText(event.arena(), Field::workspaceId, workspace.id);
+  event.body().setNumber(Field::number, workspace.number.value);
+  event.body().setText(event.arena(), Field::region, workspace.region);
   std::vector<RedactedEvent> events;
   events.push_back(std::move(event));
-  record(batch, state_.workspace(number), std::move(events), now, false);
+  record(batch, state_.workspace(workspace.number), std::move(events), now, false);
 }
 
 }  // namespace counterfoil::write

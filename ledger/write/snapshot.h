@@ -10,6 +10,11 @@
 
 namespace counterfoil::write {
 
+// "partition-<number>.snapshot".
+inline std::filesystem::path snapshotPath(const std::filesystem::path& folder, PartitionId partition) {
+  return folder / ("partition-" + std::to_string(partition.value) + ".snapshot");
+}
+
 // File: magic, body, SHA-256 of all before. Workspace sections are sealed under K_state; the wrapped keys stand beside them, so the key
 // provider is needed to read it. Mode 0600; written to a temporary file, synced, renamed, folder synced.
 class SnapshotFile {

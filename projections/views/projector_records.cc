@@ -264,7 +264,7 @@ void Projector::foldWorkspace(Step& step) {
   setName(row, table.column("workspace"), fields.text(Field::workspaceId));
   const char* what = step.kind() == Kind::workspaceCreated ? "created" : step.kind() == Kind::workspaceClosed ? "closed" : "erased";
   setName(row, table.column("state"), step.kind() == Kind::workspaceCreated ? "open" : what);
-  setName(row, table.column("region"), fields.text(Field::region));
+  if (step.kind() == Kind::workspaceCreated) setName(row, table.column("region"), fields.text(Field::region));
   row.set(table.column(std::string(what) + "_seq"), step.seq);
   row.set(table.column(std::string(what) + "_at"), step.occurredAt);
 }

@@ -74,8 +74,8 @@ asio::awaitable<Response> testPolicy(Call& call, Service& service) {
   co_return json(200, decisionJson(tryPolicy(Policy::parse(policy.document), request)));
 }
 
-// Creation is two entries, and the second one may be another node's to make: its caller goes on at once with a workspace that takes requests.
-// If it takes too long the workspace is made all the same.
+// Creation is two entries, and the second one may be another node's to make: its caller goes on at once with a workspace that takes
+// requests. If it takes too long the workspace is made all the same.
 asio::awaitable<void> waitForChain(Service& service, WorkspaceNumber number) {
   asio::steady_timer timer(co_await asio::this_coro::executor);
   const auto ask = [&service, number] {

@@ -30,7 +30,8 @@ class StreamHubTest : public views::ViewFixture {
     grow(kOne, 3);
     grow(kTwo, 3);
     ledger.append();
-    runner_ = runner();
+    rings.push_back(ledger.newRing());
+    runner_ = std::make_unique<views::ViewSet>(ledger.log(), *rings.back(), options());
     runner_->catchUp();
     hub_ = std::make_unique<StreamHub>(*runner_, pool_.get_executor());
     thread_ = std::thread([this] { io_.run(); });

@@ -173,7 +173,7 @@ TEST(Snapshot, ofTheSystemWorkspace) {
     desk.state().commitTo(desk.state().mark());
   }
   EXPECT_EQ(desk.state().nextNumber(), 3U);
-  EXPECT_EQ(desk.state().allocated().at("w2"), 2U);
+  EXPECT_EQ(desk.state().allocated().at("w2").number, 2U);
   EXPECT_FALSE(desk.state().allocated().contains("w3"));
   desk.restart();
   EXPECT_EQ(desk.state().nextNumber(), 3U);

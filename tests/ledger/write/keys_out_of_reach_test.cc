@@ -33,7 +33,7 @@ class KeysOutOfReach : public testing::Test {
   void open() {
     log_ = log::EmbeddedLog::open(logOptions());
     LedgerOptions options;
-    options.snapshot = folder_.path() / "snapshot";
+    options.snapshots = folder_.path();
     options.sequencer.clockAccepted = true;
     ledger_ = std::make_unique<Ledger>(*log_, provider_, clock_, random_, options);
     ledger_->start([this](const std::string& note) { notes_.push_back(note); });
@@ -84,7 +84,7 @@ class KeysOutOfReach : public testing::Test {
   void expectWhole() {
     const std::uint64_t before = sizeOf(1);
     close();
-    std::filesystem::remove(folder_.path() / "snapshot");
+    std::filesystem::remove(snapshotPath(folder_.path(), PartitionId{0}));
     open();
     EXPECT_EQ(sizeOf(1), before);
   }
@@ -145,7 +145,7 @@ TEST_F(KeysOutOfReach, ALedgerStopsAndDoesNotStartWithoutThem) {
   grant("one", "alice");
   provider_.setReachable(false);
   close();  // its snapshot costs no request
-  EXPECT_TRUE(std::filesystem::exists(folder_.path() / "snapshot"));
+  EXPECT_TRUE(std::filesystem::exists(snapshotPath(folder_.path(), PartitionId{0})));
   EXPECT_THROW(open(), Fault);
   EXPECT_TRUE(notes_.empty()) << "a snapshot that cannot be opened now is not passed over";
   ledger_.reset();

@@ -42,7 +42,7 @@ class LedgerPartitionsTest : public testing::Test {
     static LedgerOptions optionsOf(bool follow, const std::string& snapshot) {
       LedgerOptions options;
       options.follow = follow;
-      options.snapshot = snapshot;
+      options.snapshots = snapshot;
       return options;
     }
     // Until the claim has taken effect.
@@ -58,6 +58,7 @@ class LedgerPartitionsTest : public testing::Test {
   static void create(Ledger& ledger, const std::string& id) {
     Command command = Command::make(CommandKind::workspaceCreate);
     command.body.setText(command.arena, Field::workspaceId, id);
+    command.body.setText(command.arena, Field::region, "region-" + id);
     ledger.execute("", std::move(command));
   }
   static void allow(Ledger& ledger, const std::string& id) {
@@ -125,6 +126,11 @@ TEST_F(LedgerPartitionsTest, WorkspacesLiveInTheirPartitions) {
   EXPECT_EQ(workspacesIn(node, 1), (std::set<std::uint64_t>{1, 4, 7}));
   EXPECT_EQ(workspacesIn(node, 2), (std::set<std::uint64_t>{2, 5}));
   EXPECT_EQ(node.ledger.status().liveLeases, 7U);
+  for (const auto& [id, number] : node.ledger.workspaces()) {
+    std::string region;
+    node.ledger.inspect(number, [&, number = number](const PartitionState& state) { region = state.findWorkspace(number)->region(); });
+    EXPECT_EQ(region, number == kSystemWorkspace ? std::string() : "region-" + id);
+  }
   EXPECT_EQ(codeOf([&] { create(node.ledger, "w4"); }), ErrorCode::alreadyExists);
 }
 
@@ -174,26 +180,25 @@ TEST_F(LedgerPartitionsTest, AnotherNodeBeginsTheChainOfANewWorkspace) {
 
 TEST_F(LedgerPartitionsTest, ACreationCutInTwoIsFinishedByTheNextWriter) {
   {
-    Node half(*this, 1, true, folder_.path() / "half");
+    Node half(*this, 1, true, folder_.path());
     half.write(0);
     create(half.ledger, "alpha");
     create(half.ledger, "beta");
     EXPECT_EQ(entries(half.ledger, "alpha"), 0U);
     half.ledger.stop();
   }
-  for (const char* snapshot : {"half", ""}) {
-    Node whole(*this, 2, false, *snapshot == '\0' ? std::string() : (folder_.path() / snapshot).string());
+  for (const bool snapshot : {true, false}) {
+    Node whole(*this, 2, false, snapshot ? folder_.path().string() : std::string());
     EXPECT_TRUE(whole.notes.empty()) << whole.notes.front();
     allow(whole.ledger, "alpha");
     allow(whole.ledger, "beta");
-    EXPECT_FALSE(grant(whole.ledger, "alpha", std::string("lease-") + snapshot).denied);
+    EXPECT_FALSE(grant(whole.ledger, "alpha", snapshot ? "one" : "two").denied);
   }
 }
 
 TEST_F(LedgerPartitionsTest, EachPartitionHasItsSnapshot) {
-  const std::string snapshot = folder_.path() / "snapshot";
   {
-    Node node(*this, 1, false, snapshot);
+    Node node(*this, 1, false, folder_.path());
     for (const char* id : {"alpha", "beta", "gamma"}) {
       create(node.ledger, id);
       allow(node.ledger, id);
@@ -202,10 +207,12 @@ TEST_F(LedgerPartitionsTest, EachPartitionHasItsSnapshot) {
     node.ledger.stop();
   }
   // That of `_system` lost: the others' still open, with keys from the log.
-  for (const char* lost : {"", ".1", ""}) {
-    for (const char* name : {"", ".1", ".2"}) ASSERT_TRUE(std::filesystem::exists(snapshot + name)) << name;
-    std::filesystem::remove(snapshot + lost);
-    Node node(*this, 1, false, snapshot);
+  for (const std::uint64_t lost : {0, 1, 0}) {
+    for (std::uint64_t partition = 0; partition < kPartitions; ++partition) {
+      ASSERT_TRUE(std::filesystem::exists(snapshotPath(folder_.path(), PartitionId{partition}))) << partition;
+    }
+    std::filesystem::remove(snapshotPath(folder_.path(), PartitionId{lost}));
+    Node node(*this, 1, false, folder_.path());
     EXPECT_TRUE(node.notes.empty()) << node.notes.front();
     EXPECT_EQ(node.ledger.status().liveLeases, 3U);
     EXPECT_EQ(codeOf([&] { grant(node.ledger, "alpha", "one"); }), ErrorCode::alreadyExists);
@@ -227,6 +234,37 @@ TEST_F(LedgerPartitionsTest, WhatIsWrongWithOnePartitionLeavesTheOthers) {
   EXPECT_FALSE(node.ledger.status().ready);
   EXPECT_FALSE(node.ledger.status(PartitionId{2}).fault.has_value());
   EXPECT_FALSE(grant(node.ledger, "beta", "one").denied);
+}
+
+// Deals workspaces to other partitions than the ledger was written with.
+class OtherMap final : public log::EventLog {
+ public:
+  explicit OtherMap(log::MemoryLog& log) : log_(log) {}
+  std::uint64_t incarnation() const override { return log_.incarnation(); }
+  std::uint32_t partitions() const override { return log_.partitions(); }
+  PartitionId partitionOf(WorkspaceNumber workspace) const override { return PartitionId{(workspace.value / 2) % kPartitions}; }
+  std::unique_ptr<log::PartitionReader> read(PartitionId partition, const log::FoldState& from) override {
+    return log_.read(partition, from);
+  }
+  std::unique_ptr<log::PartitionWriter> takeOver(PartitionId partition, log::FoldState& from,
+                                                 const std::function<void(log::ValidRecord&)>& apply) override {
+    return log_.takeOver(partition, from, apply);
+  }
+  void onAppended(std::function<void()> notify) override { log_.onAppended(std::move(notify)); }
+
+ private:
+  log::MemoryLog& log_;
+};
+
+TEST_F(LedgerPartitionsTest, TheMapOfWorkspacesIsOnTheRecordAndKeptTo) {
+  {
+    Node node(*this, 1, false, {});
+    create(node.ledger, "alpha");
+  }
+  log::MemoryLog memory(partitions_, {2, ++incarnations_, "node", "", 1});
+  OtherMap other(memory);
+  Ledger ledger(other, provider_, clock_, random_, {});
+  EXPECT_EQ(codeOf([&] { ledger.start([](const std::string&) {}); }), ErrorCode::logDamaged);
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ class LedgerTest : public testing::Test {
   void open() {
     log_ = log::EmbeddedLog::open(logOptions());
     LedgerOptions options;
-    options.snapshot = folder_.path() / "snapshot";
+    options.snapshots = folder_.path();
     ledger_ = std::make_unique<Ledger>(*log_, provider_, clock_, random_, options);
     notes_.clear();
     ledger_->start([this](const std::string& note) { notes_.push_back(note); });
@@ -69,7 +69,8 @@ class LedgerTest : public testing::Test {
 
   LeaseState leaseState(std::string_view id) {
     LeaseState state = LeaseState::failed;
-    ledger_->inspect(kSystemWorkspace, [&](const PartitionState& partition) { state = partition.findWorkspace({1})->findLease(id)->state; });
+    ledger_->inspect(kSystemWorkspace,
+                     [&](const PartitionState& partition) { state = partition.findWorkspace({1})->findLease(id)->state; });
     return state;
   }
 
@@ -178,7 +179,7 @@ TEST_F(LedgerTest, ADamagedSnapshotIsPassedOverWithANote) {
   ledger_.reset();
   log_.reset();
   {
-    std::fstream file(folder_.path() / "snapshot", std::ios::in | std::ios::out | std::ios::binary);
+    std::fstream file(snapshotPath(folder_.path(), PartitionId{0}), std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(200);
     file.put('\x5a');
   }
@@ -209,7 +210,8 @@ TEST_F(LedgerTest, ALogThatWasCutUnderARunningLedgerIsRefusedAtTheNextStartToo) 
   const auto partitions = std::make_shared<log::MemoryPartitions>(log::LedgerFacts{"cut", "test.example", {1}});
   test::MemoryKeyProvider provider{random_};
   LedgerOptions options;
-  options.snapshot = folder_.path() / "of-the-cut-log";
+  options.snapshots = folder_.path() / "of-the-cut-log";
+  std::filesystem::create_directory(options.snapshots);
   const auto ignore = [](const std::string&) {};
   {
     log::MemoryLog memory(partitions, {1, 1, "node", "", 1});
