@@ -34,8 +34,9 @@ class LedgerPartitionsTest : public testing::Test {
  protected:
   // A node with its own way to the log.
   struct Node {
-    Node(LedgerPartitionsTest& test, std::uint64_t number, bool follow, const std::string& snapshot)
-        : log(test.partitions_, {number, ++test.incarnations_, "node-" + std::to_string(number), "", 1}),
+    Node(LedgerPartitionsTest& test, std::uint64_t number, bool follow, const std::string& snapshot,
+         log::Delivery delivery = log::Delivery::immediate)
+        : log(test.partitions_, {number, ++test.incarnations_, "node-" + std::to_string(number), "", 1}, delivery),
           ledger(log, test.provider_, test.clock_, test.random_, optionsOf(follow, snapshot)) {
       ledger.start([this](const std::string& note) { notes.push_back(note); });
     }
@@ -66,7 +67,8 @@ class LedgerPartitionsTest : public testing::Test {
     policy.body.setText(policy.arena, Field::document, kPolicy);
     ledger.execute(id, std::move(policy));
   }
-  static Answer grant(Ledger& ledger, const std::string& id, std::string_view leaseId) {
+  static Answer grant(Ledger& ledger, const std::string& id, std::string_view leaseId) { return ledger.execute(id, request(leaseId)); }
+  static Command request(std::string_view leaseId) {
     Command command = Command::make(CommandKind::leaseRequest);
     command.body.setText(command.arena, Field::leaseId, leaseId);
     command.body.setNumber(Field::credential, static_cast<std::uint64_t>(Credential::gitToken));
@@ -74,7 +76,7 @@ class LedgerPartitionsTest : public testing::Test {
     const std::string_view scope[] = {"contents:read"};
     command.body.setTexts(command.arena, Field::scope, scope);
     command.body.setNumber(Field::ttlSeconds, 60);
-    return ledger.execute(id, std::move(command));
+    return command;
   }
   // Entries of a workspace as a node's state has them.
   static std::uint64_t entries(Ledger& ledger, const std::string& id) {
@@ -234,6 +236,41 @@ TEST_F(LedgerPartitionsTest, WhatIsWrongWithOnePartitionLeavesTheOthers) {
   EXPECT_FALSE(node.ledger.status().ready);
   EXPECT_FALSE(node.ledger.status(PartitionId{2}).fault.has_value());
   EXPECT_FALSE(grant(node.ledger, "beta", "one").denied);
+}
+
+TEST_F(LedgerPartitionsTest, AFailedAppendDropsNoKeysOfAnotherPartition) {
+  Node node(*this, 1, false, {}, log::Delivery::pumped);
+  std::atomic<bool> pumping{true};
+  std::thread pump([&] {
+    while (pumping) node.log.deliver();
+  });
+  for (const char* id : {"alpha", "beta"}) {
+    create(node.ledger, id);
+    allow(node.ledger, id);
+  }
+  pumping = false;
+  pump.join();
+  clock_.advance(40 * 86'400 * kNanosecondsPerSecond);  // another month, another key
+  std::atomic<int> answered{0};
+  const auto ask = [&](const char* id) { node.ledger.execute(id, request("one"), [&](const Answer*, const Fault*) { ++answered; }); };
+  node.log.plan(log::Fate::lost);
+  ask("alpha");
+  ASSERT_TRUE(within(std::chrono::seconds(10), [&] { return node.log.outstanding() == 1; }));
+  ask("beta");
+  ASSERT_TRUE(within(std::chrono::seconds(10), [&] { return node.log.outstanding() == 2; }));
+  const auto keys = node.ledger.keyRing().workspace(*node.ledger.findWorkspace("beta"));
+  const KeyId carried = keys->logKey(clock_.wall())->id;
+  node.log.deliver(1);
+  // The writer of alpha's partition recovers, while beta's key is in a record that is on its way.
+  ASSERT_TRUE(within(std::chrono::seconds(10), [&] { return answered == 2; }));
+  EXPECT_TRUE(keys->usable(carried));
+  pumping = true;
+  pump = std::thread([&] {
+    while (pumping) node.log.deliver();
+  });
+  node.ledger.stop();
+  pumping = false;
+  pump.join();
 }
 
 // Deals workspaces to other partitions than the ledger was written with.
