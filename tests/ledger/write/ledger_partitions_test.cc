@@ -260,9 +260,20 @@ TEST_F(LedgerPartitionsTest, AFailedAppendDropsNoKeysOfAnotherPartition) {
   ASSERT_TRUE(within(std::chrono::seconds(10), [&] { return node.log.outstanding() == 2; }));
   const auto keys = node.ledger.keyRing().workspace(*node.ledger.findWorkspace("beta"));
   const KeyId carried = keys->logKey(clock_.wall())->id;
-  node.log.deliver(1);
-  // The writer of alpha's partition recovers, while beta's key is in a record that is on its way.
-  ASSERT_TRUE(within(std::chrono::seconds(10), [&] { return answered == 2; }));
+  // Beta's writer is busy: its key is in a record that lands, and not yet known to be durable, while alpha's writer recovers.
+  std::atomic<bool> busy{false};
+  std::atomic<bool> released{false};
+  std::thread holder([&] {
+    node.ledger.inspect(*node.ledger.findWorkspace("beta"), [&](const PartitionState&) {
+      busy = true;
+      while (!released) std::this_thread::yield();
+    });
+  });
+  EXPECT_TRUE(within(std::chrono::seconds(10), [&] { return busy.load(); }));
+  node.log.deliver();
+  EXPECT_TRUE(within(std::chrono::seconds(10), [&] { return answered == 2; }));
+  released = true;
+  holder.join();
   EXPECT_TRUE(keys->usable(carried));
   pumping = true;
   pump = std::thread([&] {
