@@ -46,6 +46,7 @@ class KafkaLog final : public EventLog {
   Genesis genesis() const { return genesis_; }
   KafkaCounts counts() const;
 
+  Durability durability() const override { return Durability::replicated; }
   std::uint64_t incarnation() const override { return identity_.incarnation; }
   std::uint32_t partitions() const override { return genesis_.partitions; }
   PartitionId partitionOf(WorkspaceNumber workspace) const override;
