@@ -23,6 +23,8 @@ class KafkaCluster {
   std::string makeTopic(std::uint32_t partitions, const std::map<std::string, std::string>& settings = {});
   // A topic of that name where one was deleted, as soon as the cluster lets it be made.
   void makeTopicAgain(const std::string& topic, std::uint32_t partitions, const std::map<std::string, std::string>& settings = {});
+  // A topic's settings as makeTopic() would give them.
+  void configure(const std::string& topic, const std::map<std::string, std::string>& settings);
   // From now on it has so many.
   void addPartitions(const std::string& topic, std::uint32_t partitions);
   void deleteTopic(const std::string& topic);
