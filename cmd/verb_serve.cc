@@ -248,6 +248,14 @@ void joinNodes(server::ServerOptions& options, Session& session, const NodeDuty&
     gauges.logClaimsLost = static_cast<double>(counts.claimsLost);
     gauges.logPoisoned = static_cast<double>(counts.poisoned);
     gauges.logProducersRebuilt = static_cast<double>(counts.producersRebuilt);
+    for (std::uint64_t index = 0; index < session.ledger().partitions(); ++index) {
+      const write::SequencerStatus status = session.ledger().status(PartitionId{index});
+      const std::uint64_t end = session.kafka()->knownEnd(PartitionId{index});
+      if (!status.leading && end > status.recordsRead) gauges.logLag += static_cast<double>(end - status.recordsRead);
+      gauges.logVoids += static_cast<double>(status.recordsVoid);
+    }
+    gauges.logBroken = duty.logBroken() ? 1 : 0;
+    gauges.logTroubled = duty.logTrouble() && !duty.logBroken() ? 1 : 0;
   };
 }
 
@@ -295,11 +303,14 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   server::TokenDesk desk({tokenKeys, authenticator, access, session.clock(), session.random(), config.origin,
                           [&session](std::string_view id) { return session.ledger().findWorkspace(id).has_value(); }},
                          server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
-  auto duty = std::make_unique<NodeDuty>(session, [&] {
-    waitForSystemView(session, runner);
-    tokenKeys.reload();
-    desk.restore(server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
-  });
+  auto duty = std::make_unique<NodeDuty>(
+      session,
+      [&] {
+        waitForSystemView(session, runner);
+        tokenKeys.reload();
+        desk.restore(server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
+      },
+      [&metrics](double seconds) { metrics.acknowledged(seconds); });
   joinNodes(options, session, *duty);
   server::EventLoops tokenLoop(1);
   server::TokenSocket tokenSocket(config.data, tokenLoop.first().get_executor(), blocking, desk);
@@ -326,6 +337,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
                           config.origin,
                           std::string(kVersion)};
   service.keyTrouble = [&session] { return session.provider().trouble(); };
+  service.logTrouble = [&duty] { return duty->logTrouble(); };
   KeyServiceWatch keyService(session.provider(), blocking);
   server::Server running(service, options);
   running.start();

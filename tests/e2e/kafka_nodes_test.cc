@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <future>
 #include <set>
 
 #include "tests/e2e/running_server.h"
@@ -58,6 +59,8 @@ class Node {
     const std::size_t at = text.find("\n" + name + " ");
     return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
   }
+  // The answer of /readyz.
+  HttpAnswer ready() const { return HttpClient(admin_, {}).get("/readyz"); }
   bool writes() const { return metric("counterfoil_writer") == 1; }
 
  private:
@@ -74,7 +77,8 @@ class KafkaNodes : public ::testing::Test {
     std::string why;
     cluster_ = KafkaCluster::get(why);
     if (cluster_ == nullptr) GTEST_SKIP() << why;
-    log_ = "kafka://" + cluster_->brokers() + "/" + cluster_->makeTopic(1);
+    topic_ = cluster_->makeTopic(1);
+    log_ = "kafka://" + cluster_->brokers() + "/" + topic_;
     const Result made = runProgram({"init", "--data", (folder_.path() / "a").string(), "--keys", keys().string(), "--log", log_});
     ASSERT_EQ(made.status, 0) << made;
     const Result joined =
@@ -110,6 +114,7 @@ class KafkaNodes : public ::testing::Test {
 
   TemporaryFolder folder_;
   KafkaCluster* cluster_ = nullptr;
+  std::string topic_;
   std::string log_;
   std::unique_ptr<Node> a_;
   std::unique_ptr<Node> b_;
@@ -212,6 +217,74 @@ TEST_F(KafkaNodes, ATokenRevokedAtOneNodeIsRefusedByTheNextWriter) {
   HttpClient again(second->address(), token);
   EXPECT_EQ(insist([&] { return again.get("/v1/workspaces/acme/leases"); }).status, 401);
   EXPECT_EQ(second->stop(), 0);
+}
+
+template <class Condition>
+bool until(Condition condition) {
+  for (const auto end = Clock::now() + std::chrono::seconds(60); Clock::now() < end;) {
+    if (condition()) return true;
+  }
+  return false;
+}
+
+TEST_F(KafkaNodes, ReadinessTellsOfALogThatTakesNothingAndOfOneThatWasCut) {
+  a_->start();
+  b_->start();
+  Node* const first = writer();
+  ASSERT_NE(first, nullptr);
+  Node* const second = other(first);
+  const std::string token = mint("admin", "*");
+  HttpClient client(first->address(), token);
+  ASSERT_EQ(insist([&] { return client.post("/v1/workspaces", R"({"id":"acme"})"); }).status, 201);
+  constexpr const char* kFact = R"({"kind":"tool.invoked","tool":"git","operation":"clone","outcome":"ok"})";
+  const HttpAnswer fact = client.post("/v1/workspaces/acme/facts?ack=durable", kFact);
+  EXPECT_EQ(fact.status, 201) << fact;
+  EXPECT_EQ(fact.at({"receipt", "ack"}), "replicated");
+  EXPECT_EQ(client.post("/v1/workspaces/acme/facts?ack=published", kFact).status, 202);
+  EXPECT_EQ(client.post("/v1/workspaces/acme/facts?ack=replicated", kFact).status, 400);
+  EXPECT_GE(first->metric("counterfoil_log_acknowledge_duration_seconds_count"), 3);
+  EXPECT_EQ(first->metric("counterfoil_log_void_records"), 0);
+  EXPECT_EQ(first->ready().status, 200);
+  EXPECT_EQ(second->ready().status, 200);
+  EXPECT_EQ(second->metric("counterfoil_log_troubled"), 0);
+
+  // Fewer replicas in sync than the topic demands: as with two of three brokers down.
+  cluster_->configure(topic_, {{"min.insync.replicas", "9"}});
+  auto waiting = std::async(std::launch::async, [&] { return client.post("/v1/workspaces/acme/facts", kFact); });
+  ASSERT_TRUE(until([&] { return first->ready().status == 503; }));
+  const HttpAnswer stuck = first->ready();
+  EXPECT_EQ(stuck.at({"code"}), "log_unavailable") << stuck;
+  EXPECT_NE(stuck.body.find("has not acknowledged an append for "), std::string::npos) << stuck;
+  EXPECT_EQ(first->metric("counterfoil_ready"), 0);
+  EXPECT_EQ(first->metric("counterfoil_log_troubled"), 1);
+  EXPECT_EQ(first->metric("counterfoil_log_broken"), 0);
+  cluster_->configure(topic_, {});
+  EXPECT_TRUE(until([&] { return first->ready().status == 200; })) << first->ready();
+  const int status = waiting.get().status;
+  EXPECT_TRUE(status == 201 || status == 503) << status;  // 503: it waited for as long as a caller may
+  EXPECT_EQ(first->metric("counterfoil_log_troubled"), 0);
+
+  cluster_->deleteRecords(topic_, 0, 2);
+  for (Node* const node : {first, second}) {
+    ASSERT_TRUE(until([&] { return node->ready().status == 503; }));
+    const HttpAnswer cut = node->ready();
+    EXPECT_EQ(cut.at({"code"}), "log_truncated") << cut;
+    EXPECT_EQ(node->metric("counterfoil_log_broken"), 1);
+    EXPECT_EQ(node->metric("counterfoil_ready"), 0);
+    EXPECT_TRUE(until([&] { return !node->writes(); }));
+    HttpClient caller(node->address(), token);
+    HttpAnswer refused;
+    EXPECT_TRUE(until([&] {
+      refused = caller.post("/v1/workspaces/acme/facts", kFact);
+      return refused.status == 503 && refused.at({"code"}) == "log_truncated";
+    })) << refused;
+    EXPECT_NE(refused.head.find("Retry-After: "), std::string::npos) << refused;
+  }
+  second->stop();
+  first->stop();
+  for (Node* const node : {first, second}) {
+    EXPECT_NE(node->process().error.find("the ledger stands still"), std::string::npos) << node->process().error;
+  }
 }
 
 }  // namespace
