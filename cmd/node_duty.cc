@@ -12,7 +12,10 @@ namespace counterfoil::cmd {
 
 struct NodeDuty::Shared {
   Shared(Session& given, std::function<void()> bringUpToDate)
-      : session(given), refresh(std::move(bringUpToDate)), system(given.ledger().home(kSystemWorkspace)), parts(given.ledger().partitions()) {}
+      : session(given),
+        refresh(std::move(bringUpToDate)),
+        system(given.ledger().home(kSystemWorkspace)),
+        parts(given.ledger().partitions()) {}
 
   struct Part {
     bool meant = false;  // of the ownership's thread, as is `complained`
