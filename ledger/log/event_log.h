@@ -33,7 +33,7 @@ enum class AppendOutcome : std::uint8_t {
 struct AppendResult {
   AppendOutcome outcome = AppendOutcome::indeterminate;
   Position first;  // of the batch, if appended
-  // Why not: diskFull, logUnavailable, logDamaged, logTruncated, notReady (no longer the owner), tooLarge, internal (the caller's own chain is broken).
+  // Why not: diskFull, logUnavailable, logDamaged, logTruncated, notReady (no owner any more), tooLarge, internal (the caller's own fault).
   std::optional<Fault> fault;
 };
 

@@ -568,15 +568,6 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
   bool welcomed_ = false;
 };
 
-// A client with a certificate of nobody we know may be a node of this ledger: its callers wait for it to be mended.
-void tellUnbelieved(ConnectionContext& context) {
-  constexpr std::int64_t kSeconds = 60;
-  const std::int64_t now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  std::int64_t last = context.unbelievedToldAt;
-  if (!context.warn || now < last + kSeconds || !context.unbelievedToldAt.compare_exchange_strong(last, now)) return;
-  context.warn("certificate_not_believed: a client, or a node, showed a certificate that no authority given here vouches for");
-}
-
 template <class Stream, class... Arguments>
 asio::awaitable<void> run(ConnectionContext& context, std::shared_ptr<Deadlines> deadlines, std::shared_ptr<asio::ssl::context> tls,
                           const std::function<void(std::weak_ptr<ConnectionHandle>)>& started, Arguments&&... arguments) {
