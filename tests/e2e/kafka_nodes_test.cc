@@ -242,27 +242,29 @@ TEST_F(KafkaNodes, ReadinessTellsOfALogThatTakesNothingAndOfOneThatWasCut) {
   EXPECT_EQ(fact.at({"receipt", "ack"}), "replicated");
   EXPECT_EQ(client.post("/v1/workspaces/acme/facts?ack=published", kFact).status, 202);
   EXPECT_EQ(client.post("/v1/workspaces/acme/facts?ack=replicated", kFact).status, 400);
-  EXPECT_GE(first->metric("counterfoil_log_acknowledge_duration_seconds_count"), 3);
+  constexpr const char* kAcknowledged = "counterfoil_log_acknowledge_duration_seconds_count";
+  EXPECT_GE(first->metric(kAcknowledged) + second->metric(kAcknowledged), 3);
   EXPECT_EQ(first->metric("counterfoil_log_void_records"), 0);
   EXPECT_EQ(first->ready().status, 200);
   EXPECT_EQ(second->ready().status, 200);
   EXPECT_EQ(second->metric("counterfoil_log_troubled"), 0);
 
-  // Fewer replicas in sync than the topic demands: as with two of three brokers down.
-  cluster_->configure(topic_, {{"min.insync.replicas", "9"}});
-  auto waiting = std::async(std::launch::async, [&] { return client.post("/v1/workspaces/acme/facts", kFact); });
-  ASSERT_TRUE(until([&] { return first->ready().status == 503; }));
+  // The broker answers nobody: nothing is acknowledged, and nothing can be read.
+  if (!cluster_->pause()) GTEST_SKIP() << "the broker is not this test's to pause (COUNTERFOIL_TEST_KAFKA_FOLDER)";
+  auto waiting = std::async(std::launch::async, [&] { return client.post("/v1/workspaces/acme/facts", kFact).status; });
+  const bool noticed = until([&] { return first->ready().status == 503 && second->ready().status == 503; });
   const HttpAnswer stuck = first->ready();
+  const double troubled = first->metric("counterfoil_log_troubled");
+  const double ready = first->metric("counterfoil_ready");
+  const double broken = first->metric("counterfoil_log_broken");
+  cluster_->resume();
+  ASSERT_TRUE(noticed) << stuck << second->ready();
   EXPECT_EQ(stuck.at({"code"}), "log_unavailable") << stuck;
-  EXPECT_NE(stuck.body.find("has not acknowledged an append for "), std::string::npos) << stuck;
-  EXPECT_EQ(first->metric("counterfoil_ready"), 0);
-  EXPECT_EQ(first->metric("counterfoil_log_troubled"), 1);
-  EXPECT_EQ(first->metric("counterfoil_log_broken"), 0);
-  cluster_->configure(topic_, {});
-  EXPECT_TRUE(until([&] { return first->ready().status == 200; })) << first->ready();
-  const int status = waiting.get().status;
-  EXPECT_TRUE(status == 201 || status == 503) << status;  // 503: it waited for as long as a caller may
-  EXPECT_EQ(first->metric("counterfoil_log_troubled"), 0);
+  EXPECT_EQ(ready, 0);
+  EXPECT_EQ(troubled, 1);
+  EXPECT_EQ(broken, 0) << "silence is no verdict";
+  EXPECT_TRUE(until([&] { return first->ready().status == 200 && second->ready().status == 200; })) << first->ready() << second->ready();
+  EXPECT_NE(waiting.get(), 400);
 
   cluster_->deleteRecords(topic_, 0, 2);
   for (Node* const node : {first, second}) {

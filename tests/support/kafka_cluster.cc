@@ -86,18 +86,6 @@ rd_kafka_resp_err_t createTopic(rd_kafka_t* client, const std::string& topic, st
   return rd_kafka_topic_result_error(results[0]);
 }
 
-// A ledger's, with one replica a broker, and what a test wants otherwise.
-std::map<std::string, std::string> topicSettings(int replicas, const std::map<std::string, std::string>& wanted) {
-  std::map<std::string, std::string> all = {
-      {"retention.ms", "-1"}, {"message.timestamp.type", "LogAppendTime"}, {"min.insync.replicas", replicas > 2 ? "2" : "1"}};
-  for (const auto& [name, value] : wanted) all[name] = value;
-  return all;
-}
-
-int replicasOf(const std::string& brokers) {
-  return static_cast<int>(std::count(brokers.begin(), brokers.end(), ',') + 1);
-}
-
 // Made is not yet led: whoever goes on needs every partition to have a leader.
 void awaitLeaders(rd_kafka_t* client, const std::string& topic, std::uint32_t partitions) {
   const kafka::Topic handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
@@ -121,7 +109,8 @@ KafkaCluster* KafkaCluster::get(std::string& why) {
   static std::string reason;
   static const std::unique_ptr<KafkaCluster> cluster = []() -> std::unique_ptr<KafkaCluster> {
     if (const char* given = std::getenv("COUNTERFOIL_TEST_KAFKA"); given != nullptr && *given != 0) {
-      return std::unique_ptr<KafkaCluster>(new KafkaCluster(given));
+      const char* folder = std::getenv("COUNTERFOIL_TEST_KAFKA_FOLDER");
+      return std::unique_ptr<KafkaCluster>(new KafkaCluster(given, folder == nullptr ? "" : folder));
     }
     const fs::path folder = fs::temp_directory_path() / ("counterfoil-kafka-" + std::to_string(::getpid()));
     const std::string script = OwnBroker::script();
@@ -133,7 +122,8 @@ KafkaCluster* KafkaCluster::get(std::string& why) {
     if (started.status != 0) throw std::runtime_error("ops/kafka/cluster start ended with " + std::to_string(started.status));
     ::testing::AddGlobalTestEnvironment(new OwnBroker(folder));
     const Output addresses = run(script + " addresses --folder " + folder.string());
-    return std::unique_ptr<KafkaCluster>(new KafkaCluster(addresses.text.substr(0, addresses.text.find_last_not_of(" \n") + 1)));
+    return std::unique_ptr<KafkaCluster>(
+        new KafkaCluster(addresses.text.substr(0, addresses.text.find_last_not_of(" \n") + 1), folder.string()));
   }();
   why = reason;
   return cluster.get();
@@ -148,8 +138,10 @@ std::string KafkaCluster::makeTopic(std::uint32_t partitions, const std::map<std
 
 void KafkaCluster::makeTopicAgain(const std::string& topic, std::uint32_t partitions, const std::map<std::string, std::string>& settings) {
   const kafka::Client client = makeClient(brokers_);
-  const int replicas = replicasOf(brokers_);
-  const std::map<std::string, std::string> all = topicSettings(replicas, settings);
+  const auto replicas = static_cast<int>(std::count(brokers_.begin(), brokers_.end(), ',') + 1);
+  std::map<std::string, std::string> all = {
+      {"retention.ms", "-1"}, {"message.timestamp.type", "LogAppendTime"}, {"min.insync.replicas", replicas > 2 ? "2" : "1"}};
+  for (const auto& [name, value] : settings) all[name] = value;
   for (int attempt = 0;; ++attempt) {
     const rd_kafka_resp_err_t code = createTopic(client.get(), topic, partitions, replicas, all);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) break;
@@ -160,20 +152,12 @@ void KafkaCluster::makeTopicAgain(const std::string& topic, std::uint32_t partit
   awaitLeaders(client.get(), topic, partitions);
 }
 
-void KafkaCluster::configure(const std::string& topic, const std::map<std::string, std::string>& settings) {
-  const kafka::Client client = makeClient(brokers_);
-  const kafka::Queue queue(rd_kafka_queue_new(client.get()));
-  rd_kafka_ConfigResource_t* resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
-  // What is not named falls back to the brokers' defaults.
-  for (const auto& [name, value] : topicSettings(replicasOf(brokers_), settings)) {
-    rd_kafka_ConfigResource_set_config(resource, name.c_str(), value.c_str());
-  }
-  rd_kafka_AlterConfigs(client.get(), &resource, 1, nullptr, queue.get());
-  rd_kafka_ConfigResource_destroy(resource);
-  const kafka::Event event = answerOf(queue.get(), "AlterConfigs");
-  std::size_t count = 0;
-  const auto results = rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(event.get()), &count);
-  if (rd_kafka_ConfigResource_error(results[0]) != 0) throw std::runtime_error("AlterConfigs was refused");
+bool KafkaCluster::pause() {
+  return !folder_.empty() && run(OwnBroker::script() + " pause 1 --folder " + folder_).status == 0;
+}
+
+void KafkaCluster::resume() {
+  if (run(OwnBroker::script() + " resume 1 --folder " + folder_).status != 0) throw std::runtime_error("the broker stays paused");
 }
 
 void KafkaCluster::addPartitions(const std::string& topic, std::uint32_t partitions) {
