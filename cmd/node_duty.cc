@@ -88,7 +88,7 @@ struct NodeDuty::Shared {
   std::unique_ptr<log::KafkaOwnership> ownership;
 };
 
-NodeDuty::NodeDuty(Session& session, std::function<void()> refresh, std::function<void(double)> acknowledged)
+NodeDuty::NodeDuty(Session& session, std::function<void(double)> acknowledged, std::function<void()> refresh)
     : shared_(std::make_unique<Shared>(session, std::move(refresh))) {
   if (session.kafka() == nullptr) return;
   log::KafkaWatchOptions watching;

@@ -17,7 +17,7 @@ class NodeDuty {
   // that; may throw Fault, then it is called again later. Where the log has one node only, it is the writer from the start and nothing is
   // called. All must outlive this.
   // `acknowledged`: how long each append took, in seconds, on a thread of the log.
-  NodeDuty(Session& session, std::function<void()> refresh, std::function<void(double)> acknowledged);
+  NodeDuty(Session& session, std::function<void(double)> acknowledged, std::function<void()> refresh);
   // Leaves the writing to others first.
   ~NodeDuty();
 

@@ -233,6 +233,10 @@ void waitForSystemView(Session& session, views::ViewSet& runner) {
   }
 }
 
+std::function<void(double)> acknowledgementsOf(server::Metrics& metrics) {
+  return [&metrics](double seconds) { metrics.acknowledged(seconds); };
+}
+
 // Of several nodes on one log: who writes, and how the log does. Both outlive the server.
 void joinNodes(server::ServerOptions& options, Session& session, const NodeDuty& duty) {
   if (session.kafka() == nullptr) return;
@@ -303,14 +307,11 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   server::TokenDesk desk({tokenKeys, authenticator, access, session.clock(), session.random(), config.origin,
                           [&session](std::string_view id) { return session.ledger().findWorkspace(id).has_value(); }},
                          server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
-  auto duty = std::make_unique<NodeDuty>(
-      session,
-      [&] {
-        waitForSystemView(session, runner);
-        tokenKeys.reload();
-        desk.restore(server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
-      },
-      [&metrics](double seconds) { metrics.acknowledged(seconds); });
+  auto duty = std::make_unique<NodeDuty>(session, acknowledgementsOf(metrics), [&] {
+    waitForSystemView(session, runner);
+    tokenKeys.reload();
+    desk.restore(server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
+  });
   joinNodes(options, session, *duty);
   server::EventLoops tokenLoop(1);
   server::TokenSocket tokenSocket(config.data, tokenLoop.first().get_executor(), blocking, desk);
