@@ -12,6 +12,7 @@
 #include "cmd/log_choice.h"
 #include "ledger/core/outcome.h"
 #include "ledger/core/policy_syntax.h"
+#include "server/forwarded.h"
 
 namespace counterfoil::cmd {
 namespace {
@@ -118,22 +119,6 @@ std::string hostName() {
   return ::gethostname(name, sizeof(name) - 1) == 0 ? std::string(name) : std::string();
 }
 
-// A semicolon in a name is escaped there (RFC 2253 2.4).
-std::vector<std::string> subjectsOf(std::string_view text) {
-  std::vector<std::string> result(1);
-  for (std::size_t index = 0; index < text.size(); ++index) {
-    if (text[index] == ';') {
-      result.emplace_back();
-      continue;
-    }
-    const bool isLead = result.back().empty() && text[index] == ' ';
-    if (!isLead) result.back() += text[index];
-    if (text[index] == '\\' && index + 1 < text.size()) result.back() += text[++index];
-  }
-  std::erase(result, std::string());
-  return result;
-}
-
 }  // namespace
 
 namespace {
@@ -195,7 +180,7 @@ Config configOf(const std::filesystem::path& data, const std::map<std::string, s
   config.peerAuthorities = fileOf("peer_ca");
   config.peerCertificate = fileOf("peer_cert");
   config.peerKey = fileOf("peer_key");
-  config.peerSubjects = subjectsOf(settings["peer_subjects"].value);
+  config.peerSubjects = server::nodeSubjectsOf(settings["peer_subjects"].value);
   config.serverThreads = static_cast<unsigned>(std::clamp<std::uint64_t>(numberOf(settings["server_threads"]), 1, 256));
   config.connectionsMax = numberOf(settings["connections_max"]);
   config.workspacePerSecond = numberOf(settings["workspace_entries_per_second"]);

@@ -28,7 +28,7 @@ class FolderStage final : public DemoStage {
   boost::json::object ask(Command command, std::string_view kind, std::string_view id) override {
     setActor(command, kind, id);
     const write::Answer answer = session_.ledger().execute(workspace_, std::move(command));
-    return boost::json::parse(write::answerJson(answer, workspace_, "durable")).as_object();
+    return boost::json::parse(write::answerJson(answer, workspace_, session_.log().durability())).as_object();
   }
 
   void record(const std::vector<std::string>& facts, const std::function<void(std::size_t)>& done) override {

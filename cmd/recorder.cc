@@ -55,12 +55,12 @@ Recorder::Recorder(const CommonOptions& common) : common_(common), link_(ServerL
 
 std::string Recorder::execute(Command command) {
   if (link_ != nullptr) return link_->record(command);
-  return write::answerJson(session_->execute(std::move(command)), common_.workspace, "durable");
+  return write::answerJson(session_->execute(std::move(command)), common_.workspace, session_->log().durability());
 }
 
 std::string Recorder::append(Event fact) {
   if (link_ != nullptr) return link_->record(fact);
-  return write::answerJson(session_->append(std::move(fact)), common_.workspace, "durable");
+  return write::answerJson(session_->append(std::move(fact)), common_.workspace, session_->log().durability());
 }
 
 void Recorder::close() {

@@ -28,11 +28,12 @@ class Appender {
     ++lines_;
     auto result = std::make_shared<std::promise<LineResult>>();
     pending_.push_back(result->get_future());
-    const auto done = [result, workspace = common_.workspace](const write::Answer* answer, const Fault* fault) {
+    const auto done = [result, workspace = common_.workspace, ack = session_.log().durability()](const write::Answer* answer,
+                                                                                                 const Fault* fault) {
       if (fault != nullptr) {
         result->set_value({write::problemJson(*fault, {}), false});
       } else {
-        result->set_value({write::answerJson(*answer, workspace, "durable"), true});
+        result->set_value({write::answerJson(*answer, workspace, ack), true});
       }
     };
     try {

@@ -233,6 +233,10 @@ void waitForSystemView(Session& session, views::ViewSet& runner) {
   }
 }
 
+std::function<void(double)> acknowledgementsOf(server::Metrics& metrics) {
+  return [&metrics](double seconds) { metrics.acknowledged(seconds); };
+}
+
 // Of several nodes on one log: who writes, and how the log does. Both outlive the server.
 void joinNodes(server::ServerOptions& options, Session& session, const NodeDuty& duty) {
   if (session.kafka() == nullptr) return;
@@ -248,6 +252,14 @@ void joinNodes(server::ServerOptions& options, Session& session, const NodeDuty&
     gauges.logClaimsLost = static_cast<double>(counts.claimsLost);
     gauges.logPoisoned = static_cast<double>(counts.poisoned);
     gauges.logProducersRebuilt = static_cast<double>(counts.producersRebuilt);
+    for (std::uint64_t index = 0; index < session.ledger().partitions(); ++index) {
+      const write::SequencerStatus status = session.ledger().status(PartitionId{index});
+      const std::uint64_t end = session.kafka()->knownEnd(PartitionId{index});
+      if (!status.leading && end > status.recordsRead) gauges.logLag += static_cast<double>(end - status.recordsRead);
+      gauges.logVoids += static_cast<double>(status.recordsVoid);
+    }
+    gauges.logBroken = duty.logBroken() ? 1 : 0;
+    gauges.logTroubled = duty.logTrouble() && !duty.logBroken() ? 1 : 0;
   };
 }
 
@@ -295,7 +307,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   server::TokenDesk desk({tokenKeys, authenticator, access, session.clock(), session.random(), config.origin,
                           [&session](std::string_view id) { return session.ledger().findWorkspace(id).has_value(); }},
                          server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
-  auto duty = std::make_unique<NodeDuty>(session, [&] {
+  auto duty = std::make_unique<NodeDuty>(session, acknowledgementsOf(metrics), [&] {
     waitForSystemView(session, runner);
     tokenKeys.reload();
     desk.restore(server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
@@ -326,6 +338,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
                           config.origin,
                           std::string(kVersion)};
   service.keyTrouble = [&session] { return session.provider().trouble(); };
+  service.logTrouble = [&duty] { return duty->logTrouble(); };
   KeyServiceWatch keyService(session.provider(), blocking);
   server::Server running(service, options);
   running.start();

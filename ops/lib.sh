@@ -20,6 +20,9 @@ COUNTERFOIL_DEV_PACKAGES=(
 # A broker of ops/kafka, and a client that is not ours.
 # shellcheck disable=SC2034
 COUNTERFOIL_KAFKA_PACKAGES=(openjdk-17-jre-headless:java maven:mvn kcat:kcat openssl:openssl)
+# Optional: what single rows of ops/kafka/faults break a cluster with. Without one, its rows say so and count as not run.
+# shellcheck disable=SC2034
+COUNTERFOIL_FAULT_PACKAGES=(nftables faketime iproute2)
 COUNTERFOIL_PRESETS=(release debug asan-ubsan tsan fuzz)
 
 # Messages go to standard error: standard output belongs to the script's result.

@@ -26,6 +26,8 @@ Admin::Admin(Service& service, const std::atomic<bool>& stopping) : service_(ser
                  const write::SequencerStatus status = service_.ledger.status();
                  if (stopping_) co_return healthAnswer(503, "stopping", nullptr);
                  if (status.fault) co_return healthAnswer(503, "not ready", &*status.fault);
+                 const auto log = service_.logTrouble ? service_.logTrouble() : std::nullopt;
+                 if (log) co_return healthAnswer(503, "the log stands still", &*log);
                  const auto views = service_.views.fault();
                  if (views) co_return healthAnswer(503, "the views stand still", &*views);
                  // Leases go on with the keys at hand; only what needs a new one is refused.

@@ -124,7 +124,13 @@ asio::awaitable<Response> Api::serve(Exchange& exchange, const Route*& route) {
                   "revoke it, and send tokens in the Authorization header");
     }
   }
-  const Forwarded passed = forwardedOf(head, nodeSubjects_);
+  Forwarded passed;
+  try {
+    passed = forwardedOf(head, nodeSubjects_);
+  } catch (const Fault& fault) {
+    if (fault.code() == ErrorCode::notReady) tellOfNode(head);
+    throw;
+  }
   Router::Match match = router_.match(head.method, head.segments);
   const bool forwards = forwarder_ != nullptr && isOfTheWriter(head, match.route);
   const bool isStream = match.route != nullptr && match.route->docs.answerType == "text/event-stream";
@@ -163,6 +169,15 @@ asio::awaitable<Response> Api::serve(Exchange& exchange, const Route*& route) {
   if (route->action != Action::open) checkAccepted(*route, head);
   Call call{exchange, caller, std::move(match.variables)};
   co_return co_await route->handler(call);
+}
+
+void Api::tellOfNode(const RequestHead& head) {
+  const std::int64_t now = service_.clock.monotonicNanoseconds();
+  std::int64_t next = tellOfNodeAgain_;
+  if (now < next || !tellOfNodeAgain_.compare_exchange_strong(next, now + 60 * kNanosecondsPerSecond)) return;
+  // The name is one that an authority of nodes vouches for, not the caller's word.
+  spdlog::warn("node_not_believed: a request was passed on for a caller with a certificate, by a connection whose own certificate {}",
+               head.nodeSubject.empty() ? "peer_ca does not vouch for" : "names " + head.nodeSubject + ", which peer_subjects does not");
 }
 
 asio::awaitable<PartitionId> Api::partitionOf(const Router::Match& match, bool passedOn) {

@@ -1,6 +1,7 @@
 // From a request to its handler and back: route, token, workspace, and every fault as problem details (RFC 9457).
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,10 +32,13 @@ class Api {
   // Why the caller may not; nothing is recorded of it yet.
   std::optional<Fault> refusalOf(const Route& route, Caller& caller, const Router::Match& match, Exchange& exchange,
                                  std::string_view certificate);
+  // For the operator, once a minute: a node that is believed nothing may be one whose name is missing here.
+  void tellOfNode(const RequestHead& head);
 
   Service& service_;
   Forwarder* const forwarder_;
   const std::vector<std::string> nodeSubjects_;
+  std::atomic<std::int64_t> tellOfNodeAgain_{0};  // monotonic nanoseconds
   Router router_;
 };
 

@@ -13,13 +13,44 @@ bool isDigest(std::string_view text) {
 
 }  // namespace
 
+std::vector<std::string> nodeSubjectsOf(std::string_view list) {
+  std::vector<std::string> result(1);
+  std::size_t length = 0;  // of the last name, without the spaces behind it
+  const auto end = [&] {
+    result.back().resize(length);
+    length = 0;
+  };
+  for (std::size_t index = 0; index < list.size(); ++index) {
+    if (list[index] == ';') {
+      end();
+      result.emplace_back();
+      continue;
+    }
+    if (list[index] == ' ') {
+      if (!result.back().empty()) result.back() += ' ';
+      continue;
+    }
+    result.back() += list[index];
+    if (list[index] == '\\' && index + 1 < list.size()) result.back() += list[++index];
+    length = result.back().size();
+  }
+  end();
+  std::erase(result, std::string());
+  return result;
+}
+
 Forwarded forwardedOf(const RequestHead& head, const std::vector<std::string>& nodeSubjects) {
   Forwarded result;
   result.passedOn = !head.header(kForwardedBy).empty();
   const std::string_view certificate = head.header(kForwardedCertificate);
   const bool isNode =
       !head.nodeSubject.empty() && std::find(nodeSubjects.begin(), nodeSubjects.end(), head.nodeSubject) != nodeSubjects.end();
-  if (!certificate.empty() && (!isNode || !result.passedOn)) {
+  if (!certificate.empty() && !isNode && result.passedOn) {
+    // As a rule a node of this ledger that is not on the list: its caller has done nothing wrong, and another node may do.
+    throw Fault(ErrorCode::notReady, "the node that passed this request on is not known as one to the node that writes",
+                "nothing was recorded; ask another node, and tell the operator: peer_ca and peer_subjects there");
+  }
+  if (!certificate.empty() && !result.passedOn) {
     throw Fault(ErrorCode::invalidValue, "only nodes of this ledger say in a header which certificate a client showed",
                 "leave the header out, and show the certificate itself", "X-Counterfoil-Client-Certificate");
   }

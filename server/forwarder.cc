@@ -37,6 +37,11 @@ Fault notReached() {
   return Fault(ErrorCode::notReady, "the node that writes is not reached", "ask again");
 }
 
+Fault notBelieved() {
+  return Fault(ErrorCode::notReady, "the node that writes does not believe this node's certificate",
+               "nothing was recorded; ask another node, and tell the operator: peer_cert here, peer_ca there");
+}
+
 Fault mayBeRecorded() {
   return Fault(ErrorCode::indeterminate, "the node that writes was sent the request and gave no answer: it may be recorded",
                "ask again with the same id");
@@ -286,6 +291,7 @@ class Relay {
       pool_.working.insert(connection_.get());
       while (isFresh && !connection_->opened() && !connection_->failed()) co_await connection_->change(options_.look);
       if (connection_->failed()) {
+        if (connection_->refusedCertificate()) throw broken();
         if (again || !ownerChanged()) throw unreached("no connection: refused, too slow, or its certificate is not believed");
         letGo();
         role_ = roleOf_(role_.partition);
@@ -358,6 +364,10 @@ class Relay {
 
   // No answer, or not the whole of it.
   Fault broken() const {
+    if (connection_->refusedCertificate()) {
+      tell_("it does not believe this node's certificate (peer_cert here, peer_ca there)");
+      return notBelieved();
+    }
     const bool wholeSent = connection_->sentAll();
     const bool mayHaveLines = isMany_ && connection_->sentBytes() > 0;
     return !isRead_ && (wholeSent || mayHaveLines) ? mayBeRecorded() : notReached();

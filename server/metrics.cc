@@ -64,11 +64,17 @@ struct Metrics::State {
                                               .Help("Time to answer a request through the node that writes, streams apart")
                                               .Register(registry)
                                               .Add({}, kSeconds);
+  prometheus::Histogram& acknowledgeSeconds = prometheus::BuildHistogram()
+                                                  .Name("counterfoil_log_acknowledge_duration_seconds")
+                                                  .Help("Kafka: from handing records to the log to their acknowledgement")
+                                                  .Register(registry)
+                                                  .Add({}, kSeconds);
   prometheus::Counter& evicted =
       prometheus::BuildCounter().Name("counterfoil_streams_evicted_total").Help("Listeners that were too slow").Register(registry).Add({});
   struct {
     prometheus::Gauge *liveLeases, *owedTerminals, *intakeBytes, *viewLag, *viewsTroubled, *openViews, *connections, *streams, *forwards,
-        *writer, *logTerm, *logAcknowledged, *logClaimsLost, *logPoisoned, *logProducersRebuilt, *ready, *clockPaused;
+        *writer, *logTerm, *logAcknowledged, *logClaimsLost, *logPoisoned, *logProducersRebuilt, *logLag, *logVoids, *logTroubled,
+        *logBroken, *ready, *clockPaused;
   } gauges{};
   Labelled<prometheus::Histogram> requestsBy, appendsBy;
   Labelled<prometheus::Counter> statusesBy, refusalsBy, tokensBy, forwardsBy;
@@ -91,7 +97,7 @@ Metrics::Metrics() : state_(std::make_unique<State>()) {
   s.gauges.connections = s.gauge("counterfoil_connections", "Open connections");
   s.gauges.streams = s.gauge("counterfoil_streams", "Listeners and long polls that wait");
   s.gauges.forwards = s.gauge("counterfoil_open_forwards", "Requests and streams being passed on to the node that writes");
-  s.gauges.writer = s.gauge("counterfoil_writer", "1 if this node writes the log");
+  s.gauges.writer = s.gauge("counterfoil_writer", "Partitions of the log that this node writes");
   s.gauges.logTerm = s.gauge("counterfoil_log_term", "Kafka: term of the last claim of this node; 0 without one");
   s.gauges.logAcknowledged =
       s.gauge("counterfoil_log_records_acknowledged", "Kafka: records of this node that are durable, since its start");
@@ -100,6 +106,11 @@ Metrics::Metrics() : state_(std::make_unique<State>()) {
       s.gauge("counterfoil_log_writers_poisoned", "Kafka: writers ended by a delivery report that was not as expected, since the start");
   s.gauges.logProducersRebuilt =
       s.gauge("counterfoil_log_producers_rebuilt", "Kafka: producers made anew after a failure, since the start");
+  s.gauges.logLag = s.gauge("counterfoil_log_lag_records", "Kafka: records of the log that this node has not read yet; 0 at the writer");
+  s.gauges.logVoids = s.gauge("counterfoil_log_void_records", "Kafka: records of the log that do not count, as far as this node has read");
+  s.gauges.logTroubled = s.gauge("counterfoil_log_troubled", "Kafka: 1 while brokers do not answer, or do not acknowledge in time");
+  s.gauges.logBroken =
+      s.gauge("counterfoil_log_broken", "Kafka: 1 if records were deleted or the topic is another one: the ledger stands still");
   s.gauges.ready = s.gauge("counterfoil_ready", "1 if the ledger takes requests");
   s.gauges.clockPaused = s.gauge("counterfoil_clock_paused", "1 while the clock is not believed and nothing expires");
 }
@@ -170,6 +181,10 @@ void Metrics::forwarded(std::string_view outcome, double seconds) {
   if (seconds >= 0) s.forwardSeconds.Observe(seconds);
 }
 
+void Metrics::acknowledged(double seconds) {
+  state_->acknowledgeSeconds.Observe(seconds);
+}
+
 std::string Metrics::scrape() {
   State& s = *state_;
   std::function<Gauges()> read;
@@ -194,6 +209,10 @@ std::string Metrics::scrape() {
     s.gauges.logClaimsLost->Set(now.logClaimsLost);
     s.gauges.logPoisoned->Set(now.logPoisoned);
     s.gauges.logProducersRebuilt->Set(now.logProducersRebuilt);
+    s.gauges.logLag->Set(now.logLag);
+    s.gauges.logVoids->Set(now.logVoids);
+    s.gauges.logTroubled->Set(now.logTroubled);
+    s.gauges.logBroken->Set(now.logBroken);
     s.gauges.ready->Set(now.ready);
     s.gauges.clockPaused->Set(now.clockPaused);
   }

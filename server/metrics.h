@@ -15,6 +15,10 @@ struct Gauges {
          streams = 0, forwards = 0, ready = 0, clockPaused = 0, writer = 0;
   // Of a log on Kafka: the term of this node's last claim, and counts since the start.
   double logTerm = 0, logAcknowledged = 0, logClaimsLost = 0, logPoisoned = 0, logProducersRebuilt = 0;
+  // Records that this node has not read yet, and those it read that do not count.
+  double logLag = 0, logVoids = 0;
+  // 1 or 0: brokers do not answer or acknowledge; the log is not the one it was, for good.
+  double logTroubled = 0, logBroken = 0;
 };
 
 // Thread safe.
@@ -29,6 +33,7 @@ class Metrics {
   void refused(std::string_view code);                      // an error of the table
   void tokenChecked(bool cached);
   void streamEvicted();
+  void acknowledged(double seconds);  // an append of the log, from being handed over to its acknowledgement
   // A request of another node's: how it went ("answered", "redirected", "no_owner", "full", "caller_gone" or an error's code), and the time
   // it took; negative: none that tells anything (a stream).
   void forwarded(std::string_view outcome, double seconds);

@@ -113,7 +113,7 @@ void addRows(json::object& schemas) {
 
 void addRecorded(json::object& schemas) {
   json::object receipt = object({"number", "workspace", "seq", "leafHash", "id", "recordedAt"});
-  schemas["Receipt"] = with(std::move(receipt), "ack", {{"type", "string"}, {"enum", {"durable", "published", "witnessed"}}});
+  schemas["Receipt"] = with(std::move(receipt), "ack", {{"type", "string"}, {"enum", {"durable", "replicated", "published", "witnessed"}}});
   schemas["Lease"] = object({"id", "state", "issuedAt", "uses", "maxUses"}, {"expiresAt", "renewableUntil"});
   schemas["Answer"] =
       object({"outcome"}, {"reasonCode", "lease", "approvalId", "revocationId", "matched", "version", "number", "receipt", "replayed"});

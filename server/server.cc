@@ -69,7 +69,8 @@ struct Server::State {
   Gauges gauges() {
     Gauges result;
     const write::SequencerStatus status = service.ledger.status();
-    result.ready = status.ready && !status.fault ? 1 : 0;
+    const bool logStands = service.logTrouble && service.logTrouble();
+    result.ready = status.ready && !status.fault && !logStands ? 1 : 0;
     result.clockPaused = status.clockPaused ? 1 : 0;
     result.liveLeases = static_cast<double>(status.liveLeases);
     result.owedTerminals = static_cast<double>(status.owedTerminals);

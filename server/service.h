@@ -47,6 +47,8 @@ struct Service {
   std::string origin;
   std::string version;                                    // of the program
   std::function<std::optional<Fault>()> keyTrouble = {};  // KeyProvider::trouble(); may be empty
+  // Why the log takes or gives nothing at the moment, or for good, before a request has found out; may be empty.
+  std::function<std::optional<Fault>()> logTrouble = {};
 };
 
 }  // namespace counterfoil::server

@@ -63,7 +63,7 @@ namespace counterfoil {
   X(keyDamaged, "key_damaged", 503, 5)                      \
   X(noFileLocks, "no_file_locks", 503, 5)                   \
   X(logDamaged, "log_damaged", 500, 5)                      \
-  X(logTruncated, "log_truncated", 500, 5)                  \
+  X(logTruncated, "log_truncated", 503, 5)                  \
   X(viewDamaged, "view_damaged", 500, 5)                    \
   X(interrupted, "interrupted", 503, 130)
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ledger/core/outcome.h"
@@ -24,7 +25,7 @@ struct Claimant {
 std::optional<Claimant> claimantOf(const ValidRecord& record);
 
 enum class AppendOutcome : std::uint8_t {
-  appended,       // durable, in order, every record of the batch, and valid for every reader
+  appended,       // as EventLog::durability() says, in order, every record of the batch, and valid for every reader
   rejected,       // certainly none of the batch is in the log, nor will be
   indeterminate,  // unknown: take over again and read before appending anything
 };
@@ -32,7 +33,7 @@ enum class AppendOutcome : std::uint8_t {
 struct AppendResult {
   AppendOutcome outcome = AppendOutcome::indeterminate;
   Position first;  // of the batch, if appended
-  // Why not: diskFull, logUnavailable, logDamaged, notReady (no longer the owner), tooLarge, internal (the caller's own chain is broken).
+  // Why not: diskFull, logUnavailable, logDamaged, logTruncated, notReady (no owner any more), tooLarge, internal (the caller's own fault).
   std::optional<Fault> fault;
 };
 
@@ -58,9 +59,21 @@ class PartitionReader {
   virtual const FoldState& state() const = 0;
 };
 
+// What it means that a record was appended; receipts say it by durabilityName().
+enum class Durability : std::uint8_t {
+  durable,     // synced to this machine's disk
+  replicated,  // on as many machines as the cluster demands (Kafka: all replicas in sync); whether a disk has it is theirs to decide
+};
+// "durable", "replicated".
+constexpr std::string_view durabilityName(Durability durability) {
+  return durability == Durability::replicated ? "replicated" : "durable";
+}
+
 class EventLog {
  public:
   virtual ~EventLog() = default;
+  // Of every append of this log that succeeded.
+  virtual Durability durability() const { return Durability::durable; }
   // Of this process, as in the records it writes.
   virtual std::uint64_t incarnation() const = 0;
   virtual std::uint32_t partitions() const = 0;

@@ -146,12 +146,18 @@ KafkaCounts KafkaLog::counts() const {
   return counts;
 }
 
+std::uint64_t KafkaLog::knownEnd(PartitionId partition) const {
+  COUNTERFOIL_CHECK(partition.value < partitions());
+  return shared_->ends[partition.value];
+}
+
 PartitionId KafkaLog::partitionOf(WorkspaceNumber workspace) const {
   return PartitionId{static_cast<std::uint32_t>(workspace.value % kBuckets % genesis_.partitions)};
 }
 
 std::unique_ptr<PartitionReader> KafkaLog::read(PartitionId partition, const FoldState& from) {
   COUNTERFOIL_CHECK(partition.value < partitions());
+  shared_->broken.throwIfGiven();
   return std::make_unique<kafka::Reader>(settings_, partition, from, shared_);
 }
 
@@ -166,6 +172,7 @@ std::unique_ptr<PartitionWriter> KafkaLog::takeOver(PartitionId partition, FoldS
   }
   if (former != nullptr) former->finish();
   former.reset();
+  shared_->broken.throwIfGiven();
   const std::shared_ptr<Lane> lane = lanes_->of(partition);
   // 2. Everything up to the end, as it is now; any staleness is fine.
   kafka::Reader reader(settings_, partition, from, shared_);

@@ -45,7 +45,10 @@ class KafkaLog final : public EventLog {
 
   Genesis genesis() const { return genesis_; }
   KafkaCounts counts() const;
+  // The end of what this node knows to be committed: of its own appends at once, of others' when somebody looks (KafkaWatch).
+  std::uint64_t knownEnd(PartitionId partition) const;
 
+  Durability durability() const override { return Durability::replicated; }
   std::uint64_t incarnation() const override { return identity_.incarnation; }
   std::uint32_t partitions() const override { return genesis_.partitions; }
   PartitionId partitionOf(WorkspaceNumber workspace) const override;
@@ -55,6 +58,7 @@ class KafkaLog final : public EventLog {
   void onAppended(std::function<void()> notify) override;
 
  private:
+  friend class KafkaWatch;
   KafkaLog(KafkaSettings settings, WriterIdentity identity, Genesis genesis);
 
   const KafkaSettings settings_;

@@ -23,13 +23,13 @@ namespace {
 
 constexpr std::size_t kAnswerUsual = 768;  // bytes
 
-void appendReceipt(const Receipt& receipt, std::string_view workspaceId, std::string_view ack, std::string& out) {
+void appendReceipt(const Receipt& receipt, std::string_view workspaceId, log::Durability ack, std::string& out) {
   JsonObject object(out);
   object.number("number", receipt.number.value).text("workspace", workspaceId).number("seq", receipt.seq.value);
   object.text("leafHash", toHex(receipt.leafHash.bytes))
       .text("id", toUuid(receipt.id))
       .time("recordedAt", receipt.recordedAt)
-      .text("ack", ack);
+      .text("ack", log::durabilityName(ack));
   object.end();
 }
 
@@ -44,7 +44,7 @@ void appendLease(const LeaseSummary& lease, std::string& out) {
 
 }  // namespace
 
-std::string receiptJson(const Receipt& receipt, std::string_view workspaceId, std::string_view ack) {
+std::string receiptJson(const Receipt& receipt, std::string_view workspaceId, log::Durability ack) {
   std::string out;
   appendReceipt(receipt, workspaceId, ack, out);
   return out;
@@ -56,7 +56,7 @@ std::string leaseJson(const LeaseSummary& lease) {
   return out;
 }
 
-std::string answerJson(const Answer& answer, std::string_view workspaceId, std::string_view ack) {
+std::string answerJson(const Answer& answer, std::string_view workspaceId, log::Durability ack) {
   std::string out;
   out.reserve(kAnswerUsual);
   JsonObject object(out);

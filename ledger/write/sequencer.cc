@@ -93,6 +93,7 @@ void Sequencer::takeOver(std::vector<EntryId>* landed) {
   // What had begun may have been undone.
   for (const auto& [number, workspace] : allocatedElsewhere_) notBegun_.insert(number);
   adopt(state_.workspaces());
+  tellRead(state_.durable());
   const std::lock_guard lock(mutex_);
   status_.leading = true;
   if (!wrote) ++status_.takeOvers;

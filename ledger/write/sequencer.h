@@ -56,6 +56,10 @@ struct SequencerStatus {
   std::uint64_t takeOvers = 0;  // how often it became so with another, or nobody, before it
   std::string writerName;       // of the last claim; empty: none was seen
   std::string writerUrl;        // where that node is reached; may be empty
+  // As of the last claim of this node, or of what it read while following: the records of the log that it went through, and how many of
+  // them do not count.
+  std::uint64_t recordsRead = 0;
+  std::uint64_t recordsVoid = 0;
   std::uint64_t liveLeases = 0;
   std::uint64_t owedTerminals = 0;  // leases whose end is decided and not yet recorded
 };
@@ -153,6 +157,8 @@ class Sequencer {
   void readOn(std::vector<EntryId>* landed, std::uint64_t recordsMax);
   void applyRead(const log::ValidRecord& record, std::vector<EntryId>* landed);
   void fail(const Fault& fault);
+  // For the status: how far reading has come.
+  void tellRead(const log::FoldState& state);
   // What was read is durable: nothing of it is ever undone.
   void adopt(const std::vector<WorkspaceNumber>& workspaces);
   void buildBatch(Timestamp now);

@@ -81,8 +81,15 @@ void Sequencer::readOn(std::vector<EntryId>* landed, std::uint64_t recordsMax) {
     throw;
   }
   if (!read.empty()) adopt({read.begin(), read.end()});
+  tellRead(reader_->state());
   sinceSettled_ += count;
   if (sinceSettled_ >= kSettleEvery) settleFollowing();
+}
+
+void Sequencer::tellRead(const log::FoldState& state) {
+  const std::lock_guard lock(mutex_);
+  status_.recordsRead = state.next.value;
+  status_.recordsVoid = state.voids;
 }
 
 void Sequencer::applyRead(const log::ValidRecord& record, std::vector<EntryId>* landed) {

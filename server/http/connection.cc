@@ -575,8 +575,9 @@ asio::awaitable<void> run(ConnectionContext& context, std::shared_ptr<Deadlines>
   started(connection);
   try {
     co_await connection->serve();
-  } catch (const boost::system::system_error&) {
-    // The peer is gone, or never spoke TLS: nobody is left to tell.
+  } catch (const boost::system::system_error& error) {
+    // The peer is gone, or never spoke TLS: nobody is left to tell but the operator.
+    if (isUnbelieved(error.code())) tellUnbelieved(context);
   } catch (const Fault&) {
     // Too slow to take its answer.
   }

@@ -45,6 +45,7 @@ struct ConnectionContext {
   // empty.
   std::function<void(const std::string&)> warn;
   std::atomic<bool> stopping{false};
+  std::atomic<std::int64_t> unbelievedToldAt{-1'000'000};  // seconds of the steady clock; of the connections
 };
 
 // A connection as its listener knows it. Methods are called on the connection's own thread.

@@ -6,8 +6,10 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <string>
 
+#include "server/http/connection.h"
 #include "server/http/tls.h"
 
 namespace counterfoil::server {
@@ -37,6 +39,15 @@ inline asio::awaitable<void> greet(TlsStream& stream, std::string& peerCertifica
   co_await stream.async_handshake(asio::ssl::stream_base::server, asio::use_awaitable);
   peerCertificate = peerCertificateOf(stream);
   nodeSubject = nodeSubjectOf(stream);
+}
+
+// A client with a certificate of nobody we know may be a node of this ledger: its callers wait for it to be mended.
+inline void tellUnbelieved(ConnectionContext& context) {
+  constexpr std::int64_t kSeconds = 60;
+  const std::int64_t now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  std::int64_t last = context.unbelievedToldAt;
+  if (!context.warn || now < last + kSeconds || !context.unbelievedToldAt.compare_exchange_strong(last, now)) return;
+  context.warn("certificate_not_believed: a client, or a node, showed a certificate that no authority given here vouches for");
 }
 
 inline asio::awaitable<void> farewell(PlainStream&) {

@@ -85,6 +85,7 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
   }
   bool opened() const override { return opened_; }
   bool failed() const override { return failed_; }
+  bool refusedCertificate() const override { return refusedCertificate_; }
 
   void close() override {
     at = Deadlines::kNever;
@@ -194,10 +195,12 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
   void greet(TlsStream& stream) {
     expectHost(stream, address_.host);
     stream.async_handshake(asio::ssl::stream_base::client, [self = this->shared_from_this()](const error_code& error) {
+      self->heed(error);
       if (error || self->failed_) return self->close();
       self->ready();
     });
   }
+  void heed(const error_code& error) { refusedCertificate_ = refusedCertificate_ || refusesCertificate(error); }
   void ready() {
     opened_ = true;
     at = Deadlines::kNever;
@@ -209,6 +212,7 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
     sentBytes_ += count;
     wake_.cancel();
     if (failed_) return;
+    heed(error);
     if (error) {
       broken_ = true;
       readBy_ = std::chrono::steady_clock::now() + limits_.connect;
@@ -249,6 +253,7 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
 
   void got(error_code error) {
     reading_ = false;
+    heed(error);
     if (failed_) return;
     if (headArrived_) {
       const std::size_t count = chunk_.size() - parser_->get().body().size;
@@ -315,6 +320,7 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
   std::size_t sentBytes_ = 0;
   std::uint64_t turn_ = 0;  // of keep() and resume(): a watch of an earlier rest says nothing
   bool opened_ = false;
+  bool refusedCertificate_ = false;
   bool failed_ = false;
   bool sending_ = false;
   bool sentAll_ = false;

@@ -53,6 +53,8 @@ class PeerConnection {
   virtual bool opened() const = 0;
   // Closed: the peer is not there, was too slow, sent what is no answer, or close() was called.
   virtual bool failed() const = 0;
+  // After failed(): the peer does not believe this node's certificate. It has read nothing of what was sent.
+  virtual bool refusedCertificate() const = 0;
   virtual void close() = 0;
 
   // Resumes when something happened here since, or after `most`. One waiter; it looks at everything again, right before it waits again.

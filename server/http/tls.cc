@@ -153,6 +153,29 @@ void expectHost(asio::ssl::stream<asio::ip::tcp::socket>& stream, const std::str
   stream.set_verify_callback(asio::ssl::host_name_verification(host));
 }
 
+bool refusesCertificate(const error_code& error) {
+  if (error.category() != asio::error::get_ssl_category()) return false;
+  // An alert of the other side is its number (RFC 8446 6) with this offset.
+  switch (ERR_GET_REASON(static_cast<unsigned long>(error.value())) - SSL_AD_REASON_OFFSET) {
+    case SSL_AD_BAD_CERTIFICATE:
+    case SSL_AD_UNSUPPORTED_CERTIFICATE:
+    case SSL_AD_CERTIFICATE_REVOKED:
+    case SSL_AD_CERTIFICATE_EXPIRED:
+    case SSL_AD_CERTIFICATE_UNKNOWN:
+    case SSL_AD_UNKNOWN_CA:
+    case SSL_AD_ACCESS_DENIED:
+    case SSL_AD_CERTIFICATE_REQUIRED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool isUnbelieved(const error_code& error) {
+  return error.category() == asio::error::get_ssl_category() &&
+         ERR_GET_REASON(static_cast<unsigned long>(error.value())) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+}
+
 std::string peerCertificateOf(asio::ssl::stream<asio::ip::tcp::socket>& stream) {
   SSL* const ssl = stream.native_handle();
   const Owned<X509> certificate(SSL_get1_peer_certificate(ssl));

@@ -28,6 +28,12 @@ std::shared_ptr<asio::ssl::context> makePeerTls(const std::string& certificateFi
 // Before a handshake as client: the server's certificate must be for this name or address.
 void expectHost(asio::ssl::stream<asio::ip::tcp::socket>& stream, const std::string& host);
 
+// The error of a read or write: the other side does not believe the certificate it was shown, or wants one. It ended the connection in its
+// handshake, so that nothing that was sent has been read.
+bool refusesCertificate(const boost::system::error_code& error);
+// The error of a handshake: the certificate that the other side showed was not believed here.
+bool isUnbelieved(const boost::system::error_code& error);
+
 // After the handshake: lower-case hex SHA-256 of the client's certificate (DER), empty if it gave none or it did not verify.
 std::string peerCertificateOf(asio::ssl::stream<asio::ip::tcp::socket>& stream);
 

@@ -45,7 +45,8 @@ int statusForAck(const RequestHead& head, int status) {
     if (value == "durable") return status;
     // No publisher or witness answers for more than the log: the receipt tells the level reached.
     if (value == "published" || value == "witnessed") return 202;
-    throw Fault(ErrorCode::invalidValue, "ack is none of durable, published, witnessed", "leave it out for durable", "ack");
+    throw Fault(ErrorCode::invalidValue, "ack is none of durable, published, witnessed",
+                "leave it out for durable, which every answer is; the receipt says what that means here", "ack");
   }
   return status;
 }
@@ -125,7 +126,7 @@ asio::awaitable<Response> runCommand(Call& call, Service& service, Command comma
   const auto submit = [&](write::Completion done) { service.ledger.execute(workspace, std::move(held), std::move(done)); };
   const write::Answer answer = co_await recorded(submit);
   service.metrics.recorded(write::outcomeName(answer), static_cast<double>(service.clock.monotonicNanoseconds() - started) * 1e-9);
-  co_return json(answer.denied ? 403 : accepted, write::answerJson(answer, workspace, "durable"));
+  co_return json(answer.denied ? 403 : accepted, write::answerJson(answer, workspace, service.eventLog.durability()));
 }
 
 void checkParameters(const RequestHead& head, std::initializer_list<std::string_view> known) {

@@ -38,7 +38,7 @@ void FactResults::settle(std::size_t place, std::string result) {
 }
 
 void FactResults::answer(std::size_t place, const write::Answer& answer) {
-  settle(place, write::answerJson(answer, workspace_, "durable"));
+  settle(place, write::answerJson(answer, workspace_, service_.eventLog.durability()));
 }
 
 void FactResults::refuse(std::size_t place, const Fault& fault) {

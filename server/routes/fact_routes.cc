@@ -30,7 +30,7 @@ asio::awaitable<Response> oneFact(Call& call, Service& service, int status) {
   const auto submit = [&](write::Completion done) { service.ledger.append(workspace, std::move(fact), std::move(done)); };
   const write::Answer answer = co_await recorded(submit);
   service.metrics.recorded("fact", static_cast<double>(service.clock.monotonicNanoseconds() - started) * 1e-9);
-  co_return json(status, write::answerJson(answer, workspace, "durable"));
+  co_return json(status, write::answerJson(answer, workspace, service.eventLog.durability()));
 }
 
 // Facts of callers: each goes to the ledger as it comes.

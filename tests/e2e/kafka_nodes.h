@@ -60,6 +60,8 @@ class Node {
     const std::size_t at = text.find("\n" + name + " ");
     return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
   }
+  // The answer of /readyz.
+  HttpAnswer ready() const { return HttpClient(admin_, {}).get("/readyz"); }
   // Partitions it writes.
   double written() const { return metric("counterfoil_writer"); }
 
@@ -78,7 +80,8 @@ class KafkaNodes : public ::testing::Test {
     std::string why;
     cluster_ = KafkaCluster::get(why);
     if (cluster_ == nullptr) GTEST_SKIP() << why;
-    log_ = "kafka://" + cluster_->brokers() + "/" + cluster_->makeTopic(partitions_);
+    topic_ = cluster_->makeTopic(partitions_);
+    log_ = "kafka://" + cluster_->brokers() + "/" + topic_;
     const Result made = runProgram({"init", "--data", (folder_.path() / "a").string(), "--keys", keys().string(), "--log", log_});
     ASSERT_EQ(made.status, 0) << made;
     const Result joined =
@@ -115,6 +118,7 @@ class KafkaNodes : public ::testing::Test {
   const int partitions_;
   TemporaryFolder folder_;
   KafkaCluster* cluster_ = nullptr;
+  std::string topic_;
   std::string log_;
   std::unique_ptr<Node> a_;
   std::unique_ptr<Node> b_;

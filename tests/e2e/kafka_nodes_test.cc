@@ -1,6 +1,7 @@
 // Several nodes of one ledger on a real Kafka: any of them takes a request, one decides, another takes over.
 #include "tests/e2e/kafka_nodes.h"
 
+#include <future>
 #include <set>
 
 namespace counterfoil::test {
@@ -86,6 +87,77 @@ TEST_F(KafkaNodes, ATokenRevokedAtOneNodeIsRefusedByTheNextWriter) {
   HttpClient again(second->address(), token);
   EXPECT_EQ(insist([&] { return again.get("/v1/workspaces/acme/leases"); }).status, 401);
   EXPECT_EQ(second->stop(), 0);
+}
+
+template <class Condition>
+bool until(Condition condition) {
+  for (const auto end = Clock::now() + std::chrono::seconds(60); Clock::now() < end;) {
+    if (condition()) return true;
+  }
+  return false;
+}
+
+TEST_F(KafkaNodes, ReadinessTellsOfALogThatTakesNothingAndOfOneThatWasCut) {
+  a_->start();
+  b_->start();
+  Node* const first = writer();
+  ASSERT_NE(first, nullptr);
+  Node* const second = other(first);
+  const std::string token = mint("admin", "*");
+  HttpClient client(first->address(), token);
+  ASSERT_EQ(insist([&] { return client.post("/v1/workspaces", R"({"id":"acme"})"); }).status, 201);
+  constexpr const char* kFact = R"({"kind":"tool.invoked","tool":"git","operation":"clone","outcome":"ok"})";
+  const HttpAnswer fact = client.post("/v1/workspaces/acme/facts?ack=durable", kFact);
+  EXPECT_EQ(fact.status, 201) << fact;
+  EXPECT_EQ(fact.at({"receipt", "ack"}), "replicated");
+  EXPECT_EQ(client.post("/v1/workspaces/acme/facts?ack=published", kFact).status, 202);
+  EXPECT_EQ(client.post("/v1/workspaces/acme/facts?ack=replicated", kFact).status, 400);
+  constexpr const char* kAcknowledged = "counterfoil_log_acknowledge_duration_seconds_count";
+  EXPECT_GE(first->metric(kAcknowledged) + second->metric(kAcknowledged), 3);
+  EXPECT_EQ(first->metric("counterfoil_log_void_records"), 0);
+  EXPECT_EQ(first->ready().status, 200);
+  EXPECT_EQ(second->ready().status, 200);
+  EXPECT_EQ(second->metric("counterfoil_log_troubled"), 0);
+
+  // The broker answers nobody: nothing is acknowledged, and nothing can be read.
+  if (!cluster_->pause()) GTEST_SKIP() << "the broker is not this test's to pause (COUNTERFOIL_TEST_KAFKA_FOLDER)";
+  auto waiting = std::async(std::launch::async, [&] { return client.post("/v1/workspaces/acme/facts", kFact).status; });
+  const bool noticed = until([&] { return first->ready().status == 503 && second->ready().status == 503; });
+  const HttpAnswer stuck = first->ready();
+  const double troubled = first->metric("counterfoil_log_troubled");
+  const double ready = first->metric("counterfoil_ready");
+  const double broken = first->metric("counterfoil_log_broken");
+  cluster_->resume();
+  ASSERT_TRUE(noticed) << stuck << second->ready();
+  EXPECT_EQ(stuck.at({"code"}), "log_unavailable") << stuck;
+  EXPECT_EQ(ready, 0);
+  EXPECT_EQ(troubled, 1);
+  EXPECT_EQ(broken, 0) << "silence is no verdict";
+  EXPECT_TRUE(until([&] { return first->ready().status == 200 && second->ready().status == 200; })) << first->ready() << second->ready();
+  EXPECT_NE(waiting.get(), 400);
+
+  cluster_->deleteRecords(topic_, 0, 2);
+  for (Node* const node : {first, second}) {
+    ASSERT_TRUE(until([&] { return node->ready().status == 503; }));
+    const HttpAnswer cut = node->ready();
+    EXPECT_EQ(cut.at({"code"}), "log_truncated") << cut;
+    // Who read first found it first; the watch says so too.
+    EXPECT_TRUE(until([&] { return node->metric("counterfoil_log_broken") == 1; }));
+    EXPECT_EQ(node->metric("counterfoil_ready"), 0);
+    EXPECT_TRUE(until([&] { return node->written() == 0; }));
+    HttpClient caller(node->address(), token);
+    HttpAnswer refused;
+    EXPECT_TRUE(until([&] {
+      refused = caller.post("/v1/workspaces/acme/facts", kFact);
+      return refused.status == 503 && refused.at({"code"}) == "log_truncated";
+    })) << refused;
+    EXPECT_NE(refused.head.find("Retry-After: "), std::string::npos) << refused;
+  }
+  second->stop();
+  first->stop();
+  for (Node* const node : {first, second}) {
+    EXPECT_NE(node->process().error.find("the ledger stands still"), std::string::npos) << node->process().error;
+  }
 }
 
 }  // namespace

@@ -155,6 +155,7 @@ TEST_F(Server, WhatIsMeantOtherwiseIsNotGuessed) {
   const std::string facts = "/v1/workspaces/w1/facts";
   Ids ids(31);
   expect(owner.post(facts + "?ack=soon", plainFact(ids.next())), 400, "invalid_value");
+  expect(owner.post(facts + "?ack=replicated", plainFact(ids.next())), 400, "invalid_value");  // said by receipts, not asked for
   const HttpAnswer published = owner.post(facts + "?ack=published", plainFact(ids.next()));
   EXPECT_EQ(published.status, 202) << published;
   EXPECT_EQ(published.at({"receipt", "ack"}), "durable");

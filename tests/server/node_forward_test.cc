@@ -9,6 +9,7 @@
 #include "tests/e2e/tls_server.h"
 #include "tests/server/node_under_test.h"
 #include "tests/support/chunked.h"
+#include "tests/support/log_lines.h"
 
 namespace counterfoil::server {
 namespace {
@@ -196,6 +197,7 @@ TEST_F(NodeForward, ANodesOwnCertificateIsNotTheCallers) {
 TEST_F(NodeForward, NobodyElseSaysWhichCertificateACallerShowed) {
   const std::string token = a_->token("owner", digestOf(client_));
   const std::string claim = "X-Counterfoil-Forwarded-By: node-b\r\nX-Counterfoil-Client-Certificate: " + digestOf(client_) + "\r\n";
+  const std::string half = "X-Counterfoil-Client-Certificate: " + digestOf(client_) + "\r\n";
   // The one that may, so that the others are refused for what they are.
   TlsClient node = to(*a_, {nodeFiles_.folder() / "node-b.pem", nodeFiles_.folder() / "node-b.key"});
   EXPECT_EQ(get(node, "/v1/workspaces", token, claim).status, 200) << node.program().error;
@@ -215,11 +217,12 @@ TEST_F(NodeForward, NobodyElseSaysWhichCertificateACallerShowed) {
   for (const Teller& teller : tellers) {
     TlsClient client = to(teller.asked, teller.shown);
     const HttpAnswer answer = get(client, "/v1/workspaces", token, claim);
-    EXPECT_EQ(answer.status, 400) << teller.what << "\n" << answer << client.program().error;
-    EXPECT_EQ(problemCode(answer), "invalid_value") << teller.what;
+    EXPECT_EQ(answer.status, 503) << teller.what << "\n" << answer << client.program().error;
+    EXPECT_EQ(problemCode(answer), "not_ready") << teller.what;
+    TlsClient plainly = to(teller.asked, teller.shown);
+    EXPECT_EQ(get(plainly, "/v1/workspaces", token, half).status, 400) << teller.what;
     EXPECT_THAT(answer.body, Not(HasSubstr(digestOf(client_)))) << teller.what;
   }
-  const std::string half = "X-Counterfoil-Client-Certificate: " + digestOf(client_) + "\r\n";
   TlsClient again = to(*a_, {nodeFiles_.folder() / "node-b.pem", nodeFiles_.folder() / "node-b.key"});
   EXPECT_EQ(get(again, "/v1/workspaces", token, half).status, 400) << "a node says that it passed the request on";
   const std::string noDigest = "X-Counterfoil-Forwarded-By: node-b\r\nX-Counterfoil-Client-Certificate: abc\r\n";
@@ -270,6 +273,46 @@ TEST_F(NodeForward, NothingIsSentToANodeThatCannotShowThatItIsOne) {
   EXPECT_EQ(get(other, "/v1/workspaces", token).status, 200) << "a name that the certificate has";
 }
 
+// Its authority is another one than the writer's peer_ca names: the writer ends the handshake when it has seen the certificate, and by then
+// the node has sent the request. Nothing of it was read, so it is no case of `indeterminate`.
+TEST_F(NodeForward, ACertificateThatTheWriterDoesNotBelieveIsSaidToBe) {
+  Certificates otherFiles;
+  const CertificateFiles others = otherFiles.authority("others");
+  ServerOptions wanted = options("node-o", nodeCertificate("node-o"));
+  const CertificateFiles shown = otherFiles.certificate("node-o", others, "serverAuth,clientAuth");
+  wanted.forward.certificate = shown.certificate;
+  wanted.forward.certificateKey = shown.key;
+  NodeUnderTest unbelieved(std::move(wanted));
+  test::LogLines lines;
+  TlsClient client = to(unbelieved);
+  for (int round = 0; round < 20; ++round) {
+    const HttpAnswer answer = client.post("/v1/workspaces", a_->token("owner"), R"({"id":"acme"})");
+    ASSERT_EQ(answer.status, 503) << answer << client.program().error;
+    ASSERT_EQ(problemCode(answer), "not_ready");
+    EXPECT_THAT(answer.body, testing::AllOf(HasSubstr("does not believe this node's certificate"), HasSubstr("peer_ca")));
+  }
+  EXPECT_FALSE(a_->ledger().findWorkspace("acme"));
+  EXPECT_EQ(lines.with("certificate_not_believed"), 1U) << "once a minute, at the writer";
+  EXPECT_EQ(lines.with("writer_unreached: the node that writes is not reached: it does not believe this node's certificate"), 1U);
+}
+
+// Its authority is known, its name is not on the writer's list: only what a caller's certificate is needed for is concerned.
+TEST_F(NodeForward, ANodeThatIsNotOnTheListIsSaidToBe) {
+  NodeUnderTest unlisted(options("node-u", nodeCertificate("node-u")));
+  test::LogLines lines;
+  TlsClient withIt = to(unlisted, client_);
+  for (int round = 0; round < 2; ++round) {
+    const HttpAnswer answer = get(withIt, "/v1/workspaces", a_->token("owner", digestOf(client_)));
+    EXPECT_EQ(answer.status, 503) << answer << withIt.program().error;
+    EXPECT_EQ(problemCode(answer), "not_ready");
+    EXPECT_THAT(answer.body, HasSubstr("peer_subjects"));
+  }
+  EXPECT_EQ(lines.with("node_not_believed"), 1U);
+  EXPECT_EQ(lines.with("names CN=node-u, which peer_subjects does not"), 1U);
+  TlsClient without = to(unlisted);
+  EXPECT_EQ(get(without, "/v1/workspaces", a_->token("owner")).status, 200);
+}
+
 TEST_F(NodeForward, ARequestIsPassedOnOnce) {
   NodeUnderTest c(options("node-c", nodeCertificate("node-c")));
   setOwner(c.url(), "nobody");  // b takes c for the writer, and c itself as well
@@ -291,7 +334,8 @@ TEST_F(NodeForward, ASingleNodeForwardsNothingAndBelievesNobody) {
   EXPECT_THAT(answer.head, Not(HasSubstr("X-Counterfoil-Node")));
   EXPECT_EQ(client.ask("GET", "/v1/workspaces", {}, {}, "X-Counterfoil-Redirect: yes\r\nX-Counterfoil-Forwarded-By: x\r\n").status, 200);
   const std::string claim = "X-Counterfoil-Forwarded-By: x\r\nX-Counterfoil-Client-Certificate: " + std::string(64, 'a') + "\r\n";
-  EXPECT_EQ(client.ask("GET", "/v1/workspaces", {}, {}, claim).status, 400);
+  EXPECT_EQ(client.ask("GET", "/v1/workspaces", {}, {}, claim).status, 503);
+  EXPECT_EQ(client.ask("GET", "/v1/workspaces", {}, {}, claim.substr(claim.find("X-Counterfoil-Client"))).status, 400);
 }
 
 }  // namespace

@@ -109,7 +109,8 @@ KafkaCluster* KafkaCluster::get(std::string& why) {
   static std::string reason;
   static const std::unique_ptr<KafkaCluster> cluster = []() -> std::unique_ptr<KafkaCluster> {
     if (const char* given = std::getenv("COUNTERFOIL_TEST_KAFKA"); given != nullptr && *given != 0) {
-      return std::unique_ptr<KafkaCluster>(new KafkaCluster(given));
+      const char* folder = std::getenv("COUNTERFOIL_TEST_KAFKA_FOLDER");
+      return std::unique_ptr<KafkaCluster>(new KafkaCluster(given, folder == nullptr ? "" : folder));
     }
     const fs::path folder = fs::temp_directory_path() / ("counterfoil-kafka-" + std::to_string(::getpid()));
     const std::string script = OwnBroker::script();
@@ -121,7 +122,8 @@ KafkaCluster* KafkaCluster::get(std::string& why) {
     if (started.status != 0) throw std::runtime_error("ops/kafka/cluster start ended with " + std::to_string(started.status));
     ::testing::AddGlobalTestEnvironment(new OwnBroker(folder));
     const Output addresses = run(script + " addresses --folder " + folder.string());
-    return std::unique_ptr<KafkaCluster>(new KafkaCluster(addresses.text.substr(0, addresses.text.find_last_not_of(" \n") + 1)));
+    return std::unique_ptr<KafkaCluster>(
+        new KafkaCluster(addresses.text.substr(0, addresses.text.find_last_not_of(" \n") + 1), folder.string()));
   }();
   why = reason;
   return cluster.get();
@@ -148,6 +150,14 @@ void KafkaCluster::makeTopicAgain(const std::string& topic, std::uint32_t partit
     rd_kafka_poll(client.get(), 50);
   }
   awaitLeaders(client.get(), topic, partitions);
+}
+
+bool KafkaCluster::pause() {
+  return !folder_.empty() && run(OwnBroker::script() + " pause 1 --folder " + folder_).status == 0;
+}
+
+void KafkaCluster::resume() {
+  if (run(OwnBroker::script() + " resume 1 --folder " + folder_).status != 0) throw std::runtime_error("the broker stays paused");
 }
 
 void KafkaCluster::addPartitions(const std::string& topic, std::uint32_t partitions) {

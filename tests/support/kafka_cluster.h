@@ -1,4 +1,5 @@
-// A real Kafka cluster for tests: the one that COUNTERFOIL_TEST_KAFKA names (bootstrap servers, in clear), or one broker that
+// A real Kafka cluster for tests: the one that COUNTERFOIL_TEST_KAFKA names (bootstrap servers, in clear; COUNTERFOIL_TEST_KAFKA_FOLDER:
+// the folder that ops/kafka/cluster has it in, if a test may pause it), or one broker that
 // ops/kafka/cluster starts for this process and that ends with it. Topics of a test are fresh, so that tests may run beside each other.
 #pragma once
 
@@ -28,14 +29,18 @@ class KafkaCluster {
   void deleteTopic(const std::string& topic);
   // What only somebody who may delete can do: drops everything before `offset`.
   void deleteRecords(const std::string& topic, std::uint32_t partition, std::int64_t offset);
+  // Stops its one broker's processor time: what is asked of it waits. False: it is not ours to stop.
+  bool pause();
+  void resume();
   log::KafkaSettings settings(const std::string& topic) const;
   // One record as it is, by another producer; where it landed.
   std::int64_t inject(const std::string& topic, std::uint32_t partition, const std::optional<log::RecordHeader>& header,
                       const std::vector<std::uint8_t>& value);
 
  private:
-  explicit KafkaCluster(std::string brokers) : brokers_(std::move(brokers)) {}
+  KafkaCluster(std::string brokers, std::string folder) : brokers_(std::move(brokers)), folder_(std::move(folder)) {}
   std::string brokers_;
+  std::string folder_;  // of ops/kafka/cluster; empty: not known
 };
 
 }  // namespace counterfoil::test

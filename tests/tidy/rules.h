@@ -115,6 +115,7 @@ inline const std::vector<Ban>& bans() {
   static const std::vector<std::string_view> threadOwners = {"ledger/log/embedded_log*",
                                                              "ledger/log/kafka/kafka_lane*",
                                                              "ledger/log/kafka/kafka_ownership*",
+                                                             "ledger/log/kafka/kafka_watch*",
                                                              "ledger/write/",
                                                              "projections/",
                                                              "server/http/listener*",

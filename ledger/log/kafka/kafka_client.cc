@@ -165,6 +165,13 @@ Client makeReader(const KafkaSettings& settings) {
   return makeClient(RD_KAFKA_CONSUMER, readerConf(settings));
 }
 
+Client makeGlancer(const KafkaSettings& settings) {
+  Conf conf = readerConf(settings);
+  set(conf.get(), "fetch.message.max.bytes", "65536");
+  set(conf.get(), "queued.min.messages", "1");
+  return makeClient(RD_KAFKA_CONSUMER, std::move(conf));
+}
+
 Client makeInspector(const KafkaSettings& settings) {
   Conf conf = readerConf(settings);
   rd_kafka_conf_set_events(conf.get(), RD_KAFKA_EVENT_ERROR);

@@ -13,7 +13,9 @@ namespace counterfoil::log::kafka {
 Client makeProducer(const KafkaSettings& settings);
 // No group, no stored offsets, no jump to another offset when one is missing.
 Client makeReader(const KafkaSettings& settings);
-// The same, with the library's complaints as events on the main queue, which must be polled.
+// As makeReader(), for a look at single records: it fetches little ahead.
+Client makeGlancer(const KafkaSettings& settings);
+// As makeReader(), with the library's complaints as events on the main queue, which must be polled.
 Client makeInspector(const KafkaSettings& settings);
 // A member of a classic group: who is alive, and who is given which partition.
 struct GroupMember {

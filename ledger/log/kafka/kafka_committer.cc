@@ -28,6 +28,7 @@ void Committer::append(std::vector<NewRecord> batch, std::function<void(const Ap
   Request request;
   request.first = stamp_.next();
   request.count = batch.size();
+  request.at = shared_->now();
   request.done = std::move(done);
   std::vector<RecordHeader> headers;
   if (refusing_) {
@@ -42,6 +43,7 @@ void Committer::append(std::vector<NewRecord> batch, std::function<void(const Ap
   }
   const std::lock_guard guard(mutex_);
   if (!request.refused && broken_) request.refused = *broken_;
+  if (!request.refused) request.refused = shared_->broken.get();
   if (!request.refused) {
     for (std::size_t index = 0; index < batch.size(); ++index) {
       waiting_.push_back({headers[index], std::move(batch[index].value), request.first.value + index});
@@ -50,6 +52,7 @@ void Committer::append(std::vector<NewRecord> batch, std::function<void(const Ap
   }
   // What needs no report (an empty batch, a refused one) is answered by the lane's thread too, at its next turn.
   requests_.push_back(std::move(request));
+  tellOldest();
   sendMore();
 }
 
@@ -80,6 +83,7 @@ void Committer::breakOff(const Fault& fault, Answers& answers) {
     requests_.pop_front();
     first = false;
   }
+  tellOldest();
 }
 
 void Committer::collect(Answers& answers) {
@@ -88,12 +92,14 @@ void Committer::collect(Answers& answers) {
     if (request.refused) {
       answers.emplace_back(std::move(request.done), AppendResult{AppendOutcome::rejected, request.first, request.refused});
     } else if (request.first.value + request.count <= nextAck_) {
+      if (request.at != 0 && request.count != 0) shared_->ackTimes.tell(static_cast<double>(shared_->now() - request.at) * 1e-9);
       answers.emplace_back(std::move(request.done), AppendResult{AppendOutcome::appended, request.first, std::nullopt});
     } else {
       break;
     }
     requests_.pop_front();
   }
+  tellOldest();
   changed_.notify_all();
 }
 

@@ -46,6 +46,7 @@ class Committer final : public Sender, public std::enable_shared_from_this<Commi
   struct Request {
     Position first;
     std::size_t count = 0;
+    std::int64_t at = 0;  // Shared::now() when it was made
     std::optional<Fault> refused;
     std::function<void(const AppendResult&)> done;
   };
@@ -57,6 +58,8 @@ class Committer final : public Sender, public std::enable_shared_from_this<Commi
   void breakOff(const Fault& fault, Answers& answers);
   // With mutex_ held: the requests at the front that are decided.
   void collect(Answers& answers);
+  // With mutex_ held, after each change of requests_: since when one waits.
+  void tellOldest() { shared_->unanswered[partition_.value] = requests_.empty() ? 0 : requests_.front().at; }
 
   Lane& lane_;
   const PartitionId partition_;

@@ -12,7 +12,11 @@ constexpr int kPollMilliseconds = 100;
 
 KafkaOwnership::KafkaOwnership(const KafkaSettings& settings, const KafkaOwnershipOptions& options, std::function<void(PartitionId)> attend,
                                std::function<void(PartitionId)> taken)
-    : attend_(std::move(attend)), taken_(std::move(taken)), topic_(settings.topic) {
+    : attend_(std::move(attend)),
+      taken_(std::move(taken)),
+      topic_(settings.topic),
+      clock_(options.clock),
+      outsideSince_(clock_ == nullptr ? 0 : clock_->monotonicNanoseconds()) {
   kafka::GroupMember member;
   member.group = options.group.empty() ? settings.topic + ".writers" : options.group;
   member.sessionTimeout = options.sessionTimeout;
@@ -31,6 +35,11 @@ KafkaOwnership::~KafkaOwnership() {
   thread_.join();
 }
 
+std::chrono::nanoseconds KafkaOwnership::outsideFor() const {
+  if (member_ || clock_ == nullptr) return {};
+  return std::chrono::nanoseconds(clock_->monotonicNanoseconds() - outsideSince_);
+}
+
 std::string KafkaOwnership::fault() const {
   const std::lock_guard guard(mutex_);
   return fault_;
@@ -44,6 +53,8 @@ void KafkaOwnership::giveUpAll() {
 void KafkaOwnership::rebalance(rd_kafka_t* client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* partitions, void* opaque) {
   auto& self = *static_cast<KafkaOwnership*>(opaque);
   if (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    if (self.clock_ != nullptr && self.member_) self.outsideSince_ = self.clock_->monotonicNanoseconds();
+    self.member_ = false;
     self.giveUpAll();
     rd_kafka_assign(client, nullptr);
     return;
@@ -56,6 +67,7 @@ void KafkaOwnership::rebalance(rd_kafka_t* client, rd_kafka_resp_err_t code, rd_
   for (int index = 0; index < partitions->cnt; ++index) {
     self.owned_.push_back(PartitionId{static_cast<std::uint64_t>(partitions->elems[index].partition)});
   }
+  self.member_ = true;
   const std::lock_guard guard(self.mutex_);
   self.fault_.clear();
 }

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "ledger/core/clock.h"
 #include "ledger/core/ids.h"
 #include "ledger/log/kafka/kafka_handles.h"
 #include "ledger/log/kafka/kafka_settings.h"
@@ -20,6 +21,7 @@ struct KafkaOwnershipOptions {
   std::string group;  // empty: `<topic>.writers`
   // After so long without a sign of life a node's partitions go to others.
   std::chrono::milliseconds sessionTimeout{6'000};
+  const Clock* clock = nullptr;  // for outsideFor(); outlives the ownership
 };
 
 class KafkaOwnership {
@@ -33,6 +35,9 @@ class KafkaOwnership {
   // Leaves the group, so that others need not wait for the timeout; at most a few seconds.
   ~KafkaOwnership();
 
+  // How long this node has been no member of the group: nobody is told to write here, and maybe nobody anywhere. Zero: it is one, or no
+  // clock was given. Some seconds are normal, whenever a node comes or goes.
+  std::chrono::nanoseconds outsideFor() const;
   // Why no partition is given to anybody here; empty while all is well.
   std::string fault() const;
 
@@ -47,6 +52,9 @@ class KafkaOwnership {
   mutable std::mutex mutex_;  // of fault_
   std::string fault_;
   std::vector<PartitionId> owned_;  // of the thread
+  const Clock* const clock_;
+  std::atomic<bool> member_ = false;
+  std::atomic<std::int64_t> outsideSince_;  // monotonic nanoseconds
   kafka::Client client_;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;  // last: it uses the members above

@@ -145,6 +145,7 @@ bool Reader::take(const rd_kafka_message_t& message, FoldState& state, ValidReco
 }
 
 bool Reader::next(ValidRecord& record, FoldState& state) {
+  shared_->broken.throwIfGiven();
   while (held_ != nullptr || (held_ = fetch(state)) != nullptr) {
     // Damage throws here, and stays: the next call meets the same record again.
     const bool valid = take(*held_, state, record);

@@ -14,7 +14,7 @@ namespace counterfoil::log::kafka {
 class Reader final : public PartitionReader {
  public:
   // Throws Fault(logTruncated) if the log ends before from.next, its record there is another, or its beginning was deleted;
-  // logUnavailable.
+  // logUnavailable; and, as next() does, what the log was found to have become (Shared::broken).
   Reader(const KafkaSettings& settings, PartitionId partition, const FoldState& from, std::shared_ptr<Shared> shared);
   ~Reader() override;
 

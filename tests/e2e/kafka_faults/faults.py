@@ -56,18 +56,21 @@ def leader_moves(stage):
 
 def two_of_three_down(stage):
     """3: nothing is acknowledged, nothing acknowledged is lost, and it goes on by itself."""
+    writer = stage.writer()
     leader = stage.cluster.leader(stage.topic)
     others = [id for id in stage.cluster.ids if id != leader]
     down = [leader, others[0]] if stage.dice.random() < 0.5 else others
     stage.cluster.kill(*down)
     dead = time.monotonic()
     time.sleep(6 if stage.short else 15)
+    # Load balancers go by it. A node that wrote has appends that wait; without a coordinator neither is told to write.
+    wait_for("a node that wrote and calls itself not ready", lambda: not writer.ready()[0], 30, 0.2)
     # Whatever was on its way when they died may still be answered.
     stage.silent_between(dead + 1, time.monotonic(), "two of three brokers were down")
-    if any(node.ready()[0] for node in stage.nodes):
-        stage.notes.append("a node called itself ready meanwhile")
+    stage.notes.append(f"the node that wrote then: {writer.ready()[1][:150]}")
     stage.cluster.restart(*down)
     stage.heal_within(30)
+    wait_for("nodes that call themselves ready again", lambda: all(node.ready()[0] for node in stage.nodes), 30, 0.2)
 
 
 def cold_bursts(stage):
@@ -278,7 +281,9 @@ def tampering(stage):
     said = stage.joined("west").refuses(5)
     if "partition 0, offset 0" not in said or "begins at 5" not in said:
         stage.problems.append(Problem("K6", f"deleted records are refused without their place: {said[-300:]}"))
-    # Under a node that runs.
+    cut = lambda: all("log_truncated" in node.ready()[1] for node in stage.nodes)
+    wait_for("the running nodes' notice of deleted records", cut, 60, 0.2)
+    # Under nodes that run.
     stage.cluster.kafka_admin("delete-topic", stage.topic)
     make = lambda: stage.cluster.kafka_admin("create", stage.topic, 1, 3, TOPIC_SETTINGS, check=False).returncode == 0
     wait_for("the topic made anew", make, 30, 0.2)

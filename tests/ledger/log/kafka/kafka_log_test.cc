@@ -92,6 +92,10 @@ class KafkaLogTest : public ::testing::Test {
   std::uint64_t incarnation_ = 0;
 };
 
+TEST_F(KafkaLogTest, WhatIsAcknowledgedIsReplicated) {
+  EXPECT_EQ(open(ledgerTopic(1))->durability(), Durability::replicated);
+}
+
 TEST_F(KafkaLogTest, ARecordOfAStrangerIsDamageThatIsNamed) {
   const std::string topic = ledgerTopic(2);
   const auto log = open(topic);
