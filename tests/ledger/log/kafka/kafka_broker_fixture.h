@@ -1,0 +1,106 @@
+// A ledger's log on the test broker, and what its tests say about it. One thread.
+#pragma once
+
+#include <gmock/gmock.h>
+
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ledger/log/kafka_log.h"
+#include "tests/contract/event_log_fixture.h"
+#include "tests/support/kafka_test_broker.h"
+
+namespace counterfoil::log::test {
+
+using counterfoil::test::KafkaTestBroker;
+using counterfoil::test::ProduceFate;
+
+struct BrokerThrown {
+  std::optional<ErrorCode> code;  // none: nothing was thrown
+  std::string detail;
+};
+
+class KafkaBrokerFixture : public ::testing::Test {
+ protected:
+  void SetUp() override { KafkaLog::create(settings(), identity(1), {"ledger-1", "ledger.example.com", {1}}); }
+  void TearDown() override { EXPECT_THAT(broker_.complaints(), ::testing::IsEmpty()); }
+
+  KafkaSettings settings() const {
+    KafkaSettings settings = broker_.settings();
+    settings.lanes = 1;
+    return settings;
+  }
+  // Each call is another start of a process.
+  WriterIdentity identity(std::uint64_t node) { return {node, ++incarnation_, "node-" + std::to_string(node), "", 1}; }
+  std::unique_ptr<KafkaLog> open(std::uint64_t node = 1) { return KafkaLog::open(settings(), identity(node)); }
+
+  static std::unique_ptr<PartitionWriter> takeOver(KafkaLog& log, FoldState& state) {
+    return log.takeOver(PartitionId{0}, state, [](ValidRecord&) {});
+  }
+  static BrokerThrown takingOver(KafkaLog& log, FoldState& state) {
+    return faultIn([&] { takeOver(log, state); });
+  }
+  static AppendResult append(PartitionWriter& writer, std::vector<NewRecord> batch) {
+    Results results;
+    writer.append(std::move(batch), results.taker());
+    return results.wait().front();
+  }
+  template <class Call>
+  static BrokerThrown faultIn(Call&& call) {
+    try {
+      call();
+    } catch (const Fault& fault) {
+      return {fault.code(), fault.detail()};
+    }
+    return {};
+  }
+  // Each record in a request of its own, the first one held: the others are in flight behind it when this returns.
+  void appendBehindAHeldOne(PartitionWriter& writer, const std::vector<NewRecord>& records, Results& results) {
+    for (std::size_t index = 0; index < records.size(); ++index) {
+      writer.append({records[index]}, results.taker());
+      ASSERT_TRUE(broker_.awaitHeld(0, index)) << index;
+    }
+  }
+  // Headers of what is in the log, valid or not.
+  std::vector<RecordHeader> inTheLog() const {
+    std::vector<RecordHeader> headers;
+    for (const auto& record : broker_.records(0)) {
+      RecordHeader header;
+      EXPECT_TRUE(record.headers.size() == 1 && decodeHeader(record.headers.front().second, header));
+      headers.push_back(header);
+    }
+    return headers;
+  }
+  std::size_t timesInTheLog(const NewRecord& record) const {
+    const auto headers = inTheLog();
+    return static_cast<std::size_t>(
+        std::count_if(headers.begin(), headers.end(), [&](const RecordHeader& header) { return header.leaf == record.leaf; }));
+  }
+  // What every reader counts.
+  static std::vector<ValidRecord> entriesOf(KafkaLog& log) {
+    auto records = drain(*log.read(PartitionId{0}, {}));
+    std::erase_if(records, [](const ValidRecord& record) { return record.kind != RecordKind::entry; });
+    return records;
+  }
+  // `records`, in this order, and nothing else.
+  static void expectEntries(KafkaLog& log, const std::vector<NewRecord>& records) {
+    const auto entries = entriesOf(log);
+    ASSERT_EQ(entries.size(), records.size());
+    for (std::size_t index = 0; index < records.size(); ++index) EXPECT_TRUE(same(records[index], entries[index])) << index;
+  }
+  static std::uint64_t voidsIn(KafkaLog& log) {
+    const auto reader = log.read(PartitionId{0}, {});
+    drain(*reader);
+    return reader->state().voids;
+  }
+
+  KafkaTestBroker broker_{1};
+
+ private:
+  std::uint64_t incarnation_ = 0;
+};
+
+}  // namespace counterfoil::log::test
