@@ -442,8 +442,8 @@ log::KafkaSettings KafkaTestBroker::settings() const {
   log::KafkaSettings settings;
   settings.brokers = address();
   settings.topic = kTopic;
-  // A reader that goes away waits for the answer to its last fetch.
-  settings.properties = {{"fetch.wait.max.ms", "5"}};
+  // A reader that goes away waits for the answer to its last fetch; a connection that was cut is made anew after a while.
+  settings.properties = {{"fetch.wait.max.ms", "5"}, {"reconnect.backoff.ms", "1"}, {"reconnect.backoff.max.ms", "5"}};
   return settings;
 }
 
