@@ -26,6 +26,7 @@ Lane::Lane(const KafkaSettings& settings) : settings_(settings), client_(makePro
 Lane::~Lane() {
   condemn();
   ending_ = true;
+  rd_kafka_queue_yield(Queue(rd_kafka_queue_get_main(client_.get())).get());  // the thread looks at once
   thread_.join();
 }
 
