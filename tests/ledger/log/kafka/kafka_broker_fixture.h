@@ -97,6 +97,25 @@ class KafkaBrokerFixture : public ::testing::Test {
     return reader->state().voids;
   }
 
+  // What a caller does after an append that was not acknowledged: takes over, which shows how many of `all` count, and appends the rest.
+  // `found`: as many counted at first. A condemned producer may have sent something again that lands behind the claim: then once more.
+  static void complete(KafkaLog& log, std::unique_ptr<PartitionWriter>& writer, const std::vector<NewRecord>& all, std::size_t found) {
+    for (int round = 0; round < 5; ++round) {
+      writer.reset();
+      FoldState fresh;
+      std::size_t entries = 0;
+      writer = log.takeOver(PartitionId{0}, fresh, [&](ValidRecord& record) { entries += record.kind == RecordKind::entry ? 1U : 0U; });
+      if (round == 0) {
+        EXPECT_EQ(entries, found);
+      }
+      ASSERT_LE(entries, all.size());
+      if (entries == all.size()) return expectEntries(log, all);
+      const std::vector<NewRecord> missing(all.begin() + static_cast<std::ptrdiff_t>(entries), all.end());
+      if (append(*writer, missing).outcome == AppendOutcome::appended) return expectEntries(log, all);
+    }
+    ADD_FAILURE() << "not acknowledged, however often it was appended";
+  }
+
   KafkaTestBroker broker_{1};
 
  private:

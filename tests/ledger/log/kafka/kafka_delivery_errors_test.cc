@@ -32,16 +32,16 @@ const std::vector<DeliveryError> kErrors = {
     {3, "UNKNOWN_TOPIC_OR_PARTITION", false, End::mended},
     {5, "LEADER_NOT_AVAILABLE", false, End::mended},
     {6, "NOT_LEADER_OR_FOLLOWER", false, End::mended},
-    {6, "NOT_LEADER_OR_FOLLOWER", true, End::mended},
-    {7, "REQUEST_TIMED_OUT", false, End::mended},
-    {7, "REQUEST_TIMED_OUT", true, End::mended},
+    {6, "NOT_LEADER_OR_FOLLOWER", true, End::ended},
+    {7, "REQUEST_TIMED_OUT", false, End::ended},
+    {7, "REQUEST_TIMED_OUT", true, End::ended},
     {8, "BROKER_NOT_AVAILABLE", false, End::mended},
     {10, "MESSAGE_TOO_LARGE", false, End::ended},
-    {13, "NETWORK_EXCEPTION", false, End::mended},
+    {13, "NETWORK_EXCEPTION", false, End::ended},
     {17, "INVALID_TOPIC_EXCEPTION", false, End::ended},
     {18, "RECORD_LIST_TOO_LARGE", false, End::ended},
     {19, "NOT_ENOUGH_REPLICAS", false, End::mended},
-    {20, "NOT_ENOUGH_REPLICAS_AFTER_APPEND", true, End::mended},
+    {20, "NOT_ENOUGH_REPLICAS_AFTER_APPEND", true, End::ended},
     {21, "INVALID_REQUIRED_ACKS", false, End::ended},
     {29, "TOPIC_AUTHORIZATION_FAILED", false, End::ended},
     {31, "CLUSTER_AUTHORIZATION_FAILED", false, End::ended},
@@ -58,8 +58,8 @@ const std::vector<DeliveryError> kErrors = {
     {53, "TRANSACTIONAL_ID_AUTHORIZATION_FAILED", false, End::ended},
     {56, "KAFKA_STORAGE_ERROR", false, End::mended},
     {59, "UNKNOWN_PRODUCER_ID", false, End::mended},
-    {74, "FENCED_LEADER_EPOCH", false, End::mended},
-    {75, "UNKNOWN_LEADER_EPOCH", false, End::mended},
+    {74, "FENCED_LEADER_EPOCH", false, End::ended},
+    {75, "UNKNOWN_LEADER_EPOCH", false, End::ended},
     {87, "INVALID_RECORD", false, End::ended},
     {89, "THROTTLING_QUOTA_EXCEEDED", false, End::ended},
     {90, "PRODUCER_FENCED", false, End::ended},
@@ -102,16 +102,16 @@ TEST_P(KafkaDeliveryErrors, MendedOrTheEndOfTheWriter) {
     EXPECT_EQ(log->counts().poisoned, 1U);
     EXPECT_EQ(append(*writer, {tick()}).outcome, AppendOutcome::rejected);
   }
-  writer = takeOver(*log, state);
+  // A later success of the library's says that an earlier refusal was none: then everything is there, and only the answer was missing.
   const auto found = entriesOf(*log).size();
-  ASSERT_GE(found, error.end == End::mended ? all.size() : (error.landed ? 3U : 2U));
-  if (found < all.size()) {
-    EXPECT_EQ(append(*writer, {all.begin() + static_cast<std::ptrdiff_t>(found), all.end()}).outcome, AppendOutcome::appended);
-  }
-  expectEntries(*log, all);
-  EXPECT_EQ(log->counts().producersRebuilt, error.end == End::mended ? 0U : 1U);
+  EXPECT_GE(found, error.landed ? 3U : 2U);
+  complete(*log, writer, all, found);
   if (error.end == End::mended) {
+    EXPECT_EQ(found, all.size());
+    EXPECT_EQ(log->counts().producersRebuilt, 0U);
     for (const NewRecord& record : all) EXPECT_EQ(timesInTheLog(record), 1U);
+  } else {
+    EXPECT_GE(log->counts().producersRebuilt, 1U);
   }
 }
 
