@@ -57,7 +57,8 @@ class KafkaBrokerFixture : public ::testing::Test {
     }
     return {};
   }
-  // Each record in a request of its own, the first one held: the others are in flight behind it when this returns.
+  // Each record in a request of its own, the first one held: the others are in flight behind it when this returns. At most four: the
+  // library has five requests in flight on a connection, and one may be its own, for the cluster's description.
   void appendBehindAHeldOne(PartitionWriter& writer, const std::vector<NewRecord>& records, Results& results) {
     for (std::size_t index = 0; index < records.size(); ++index) {
       writer.append({records[index]}, results.taker());
