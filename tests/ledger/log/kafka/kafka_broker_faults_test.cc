@@ -46,7 +46,8 @@ TEST_F(KafkaBrokerFaults, WhatAPassedOverWriterHadOnItsWayLandsVoidAndIsNotAckno
   Node zombie = nodeAtWork(chain);
   broker_.plan(0, {ProduceFate::heldBack()});
   Results results;
-  const auto late = chain.entries(4);
+  Chain beside(9);
+  const auto late = entriesInTurn(chain, beside, 4);
   appendBehindAHeldOne(*zombie.writer, late, results);
 
   Node successor{open(2), {}, nullptr};
@@ -76,6 +77,7 @@ TEST_F(KafkaBrokerFaults, WhatAPassedOverWriterHadOnItsWayLandsVoidAndIsNotAckno
   // The passed-over node follows, and may become the writer again; its chain goes on where it was acknowledged.
   zombie.writer = takeOver(*zombie.log, zombie.state);
   EXPECT_EQ(zombie.state.heads.at(WorkspaceNumber{7}).size, 1U);
+  EXPECT_FALSE(zombie.state.heads.contains(WorkspaceNumber{9}));
   written_.insert(written_.end(), late.begin(), late.end());
   EXPECT_EQ(append(*zombie.writer, late).outcome, AppendOutcome::appended);
   expectEntries(*successor.log, written_);
@@ -412,7 +414,9 @@ TEST_F(KafkaBrokerFaults, AWriterWhoseLogWasCutAcknowledgesNothingMoreAndSaysTha
   broker_.truncate(0, static_cast<std::int64_t>(state.next.value) - 2);
   EXPECT_NE(append(*node.writer, chain.entries(1)).outcome, AppendOutcome::appended) << "its sequence has a gap";
   EXPECT_NE(append(*node.writer, chain.entries(1)).outcome, AppendOutcome::appended);
-  EXPECT_EQ(takingOver(*node.log, state).code, ErrorCode::logTruncated);
+  const BrokerThrown taking = takingOver(*node.log, state);
+  EXPECT_EQ(taking.code, ErrorCode::logTruncated);
+  EXPECT_THAT(taking.detail, HasSubstr("the log ends before"));
   // A reader that waits at what was the end hears of it with the answer to its next fetch.
   BrokerThrown thrown;
   const auto deadline = std::chrono::steady_clock::now() + 30s;

@@ -65,6 +65,12 @@ class KafkaBrokerFixture : public ::testing::Test {
       ASSERT_TRUE(broker_.awaitHeld(0, index)) << index;
     }
   }
+  // Of two workspaces in turn: what follows a lost one of the other workspace is in order for its own.
+  static std::vector<NewRecord> entriesInTurn(Chain& one, Chain& other, std::size_t count) {
+    std::vector<NewRecord> records;
+    for (std::size_t index = 0; index < count; ++index) records.push_back((index % 2 == 0 ? one : other).entry());
+    return records;
+  }
   // Headers of what is in the log, valid or not.
   std::vector<RecordHeader> inTheLog() const {
     std::vector<RecordHeader> headers;

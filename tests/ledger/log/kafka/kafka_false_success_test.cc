@@ -47,7 +47,15 @@ class Listener final : public kafka::Sender {
   std::size_t silences_ = 0;
 };
 
-class KafkaFalseSuccess : public KafkaBrokerFixture {};
+class KafkaFalseSuccess : public KafkaBrokerFixture {
+ protected:
+  // Of the only request that was refused: how many records it had.
+  std::int32_t recordsRefused() const {
+    const auto all = broker_.produced(0);
+    const auto refused = std::find_if(all.begin(), all.end(), [](const auto& each) { return each.error != 0; });
+    return refused == all.end() ? 0 : refused->records;
+  }
+};
 
 // The hazard itself, as librdkafka 2.0.2 shows it: nothing here is the ledger's doing. Should this fail, the ledger's rules may outlive
 // their reason; until then no delivery report may be believed without its offset.
@@ -76,7 +84,8 @@ TEST_F(KafkaFalseSuccess, ABurstWhoseFirstRecordIsRefusedByABrokerThatForgotTheP
   Chain chain(7);
   auto all = chain.entries(1);
   ASSERT_EQ(append(*writer, all).outcome, AppendOutcome::appended);
-  const auto burst = chain.entries(4);
+  Chain beside(9);
+  const auto burst = entriesInTurn(chain, beside, 4);
   all.insert(all.end(), burst.begin(), burst.end());
   broker_.forgetProducers();
   broker_.plan(0, {ProduceFate::refused(kafkaError::kNotEnoughReplicas).hold()});
@@ -114,6 +123,7 @@ TEST_F(KafkaFalseSuccess, TheFirstRecordsOfAWriterGoAlone) {
   ASSERT_TRUE(broker_.awaitHeld(0));
   broker_.letGo(0);
   for (const AppendResult& answer : results.wait()) EXPECT_EQ(answer.outcome, AppendOutcome::appended);
+  EXPECT_EQ(recordsRefused(), 1);
   expectEntries(*log, burst);
 }
 
@@ -148,6 +158,7 @@ TEST_F(KafkaFalseSuccess, AfterASilenceTheFirstRecordOfABurstGoesAlone) {
   ASSERT_TRUE(broker_.awaitHeld(0));
   broker_.letGo(0);
   for (const AppendResult& answer : results.wait()) EXPECT_EQ(answer.outcome, AppendOutcome::appended);
+  EXPECT_EQ(recordsRefused(), 1);
   committer->finish();
   expectEntries(*open(), all);
 }
