@@ -78,8 +78,9 @@ std::vector<std::shared_ptr<Sender>> Lane::attending() {
 
 void Lane::take(rd_kafka_event_t* event) {
   if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
-    // Anything less than fatal is mended by the library itself, or shows in a report.
-    if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL) condemn();
+    // Anything less than fatal is mended by the library itself, or shows in a report. The event's code is the reason, never that it is
+    // fatal.
+    if (rd_kafka_event_error_is_fatal(event) != 0) condemn();
     return;
   }
   if (rd_kafka_event_type(event) != RD_KAFKA_EVENT_DR) return;
