@@ -374,6 +374,18 @@ TEST(KafkaBrokerLanes, AFatalProducerEndsEveryWriterOfItsLane) {
   EXPECT_TRUE(broker.complaints().empty());
 }
 
+// Also if nobody draws the conclusion from a report.
+TEST_F(KafkaBrokerFaults, ALaneWhoseProducerIsAtAnEndTakesNothingMore) {
+  kafka::Lane lane(settings());
+  const auto listener = std::make_shared<Listener>();
+  lane.attend(listener);
+  broker_.plan(0, {ProduceFate::refused(kafkaError::kOutOfOrderSequence)});
+  ASSERT_EQ(lane.send(PartitionId{0}, RecordHeader{}, {}, 1, listener), kafka::Lane::Taken::yes);
+  EXPECT_TRUE(listener->wait(1).front().fault.has_value());
+  EXPECT_TRUE(listener->await([&] { return lane.condemned(); }));
+  EXPECT_EQ(lane.send(PartitionId{0}, RecordHeader{}, {}, 2, listener), kafka::Lane::Taken::never);
+}
+
 TEST_F(KafkaBrokerFaults, ANodeThatMayNotHaveAProducerIdIsNotTheWriterUntilItMay) {
   const auto log = open();
   broker_.refuseProducerIds(kafkaError::kClusterAuthorizationFailed);

@@ -3,12 +3,15 @@
 
 #include <gmock/gmock.h>
 
+#include <condition_variable>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "ledger/log/kafka/kafka_lane.h"
 #include "ledger/log/kafka_log.h"
 #include "tests/contract/event_log_fixture.h"
 #include "tests/support/kafka_test_broker.h"
@@ -21,6 +24,48 @@ using counterfoil::test::ProduceFate;
 struct BrokerThrown {
   std::optional<ErrorCode> code;  // none: nothing was thrown
   std::string detail;
+};
+
+// Takes reports down as a lane gives them.
+class Listener final : public kafka::Sender {
+ public:
+  void delivered(const kafka::Delivery& delivery) override {
+    const std::lock_guard guard(mutex_);
+    deliveries_.push_back(delivery);
+    changed_.notify_all();
+  }
+  void pump() override {
+    const std::lock_guard guard(mutex_);
+    changed_.notify_all();
+  }
+  void silentFor(std::chrono::milliseconds) override {
+    const std::lock_guard guard(mutex_);
+    ++silences_;
+    changed_.notify_all();
+  }
+  std::vector<kafka::Delivery> wait(std::size_t count) {
+    std::unique_lock guard(mutex_);
+    EXPECT_TRUE(changed_.wait_for(guard, std::chrono::seconds(30), [&] { return deliveries_.size() >= count; }));
+    return deliveries_;
+  }
+  // Until that is so at one of the lane's turns.
+  template <class Condition>
+  bool await(Condition&& condition) {
+    std::unique_lock guard(mutex_);
+    return changed_.wait_for(guard, std::chrono::seconds(30), std::forward<Condition>(condition));
+  }
+  // Until it was told once more that nothing came.
+  bool awaitSilence() {
+    std::unique_lock guard(mutex_);
+    const std::size_t before = silences_;
+    return changed_.wait_for(guard, std::chrono::seconds(30), [&] { return silences_ > before; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<kafka::Delivery> deliveries_;
+  std::size_t silences_ = 0;
 };
 
 class KafkaBrokerFixture : public ::testing::Test {

@@ -1,10 +1,7 @@
 // Answers of the brokers that say more than is true: a success for a record that is not in the log, or is elsewhere in it.
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 
 #include "ledger/log/kafka/kafka_committer.h"
-#include "ledger/log/kafka/kafka_lane.h"
 #include "tests/ledger/log/kafka/kafka_broker_fixture.h"
 
 namespace counterfoil::log::test {
@@ -13,39 +10,6 @@ namespace {
 namespace kafkaError = counterfoil::test::kafkaError;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
-
-// Takes reports down as a lane gives them.
-class Listener final : public kafka::Sender {
- public:
-  void delivered(const kafka::Delivery& delivery) override {
-    const std::lock_guard guard(mutex_);
-    deliveries_.push_back(delivery);
-    changed_.notify_all();
-  }
-  void pump() override {}
-  void silentFor(std::chrono::milliseconds) override {
-    const std::lock_guard guard(mutex_);
-    ++silences_;
-    changed_.notify_all();
-  }
-  std::vector<kafka::Delivery> wait(std::size_t count) {
-    std::unique_lock guard(mutex_);
-    EXPECT_TRUE(changed_.wait_for(guard, 30s, [&] { return deliveries_.size() >= count; }));
-    return deliveries_;
-  }
-  // Until it was told once more that nothing came.
-  bool awaitSilence() {
-    std::unique_lock guard(mutex_);
-    const std::size_t before = silences_;
-    return changed_.wait_for(guard, 30s, [&] { return silences_ > before; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<kafka::Delivery> deliveries_;
-  std::size_t silences_ = 0;
-};
 
 class KafkaFalseSuccess : public KafkaBrokerFixture {
  protected:
