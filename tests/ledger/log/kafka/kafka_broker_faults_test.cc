@@ -48,7 +48,7 @@ TEST_F(KafkaBrokerFaults, WhatAPassedOverWriterHadOnItsWayLandsVoidAndIsNotAckno
   Results results;
   Chain beside(9);
   const auto late = entriesInTurn(chain, beside, 4);
-  appendBehindAHeldOne(*zombie.writer, late, results);
+  ASSERT_NO_FATAL_FAILURE(appendBehindAHeldOne(*zombie.writer, late, results));
 
   Node successor{open(2), {}, nullptr};
   successor.writer = takeOver(*successor.log, successor.state);
@@ -89,7 +89,7 @@ TEST_F(KafkaBrokerFaults, WhatAPassedOverWriterHadInTheLogBeforeTheClaimCountsAn
   broker_.plan(0, {ProduceFate::answeredLater()});
   Results results;
   const auto late = chain.entries(4);
-  appendBehindAHeldOne(*zombie.writer, late, results);
+  ASSERT_NO_FATAL_FAILURE(appendBehindAHeldOne(*zombie.writer, late, results));
   written_.push_back(late[0]);
 
   Node successor{open(2), {}, nullptr};
@@ -110,7 +110,7 @@ TEST_F(KafkaBrokerFaults, AForeignClaimBetweenTwoRecordsVoidsTheSecondOne) {
   broker_.plan(0, {ProduceFate::heldBack(), ProduceFate::heldBack()});
   Results results;
   const auto burst = chain.entries(3);
-  appendBehindAHeldOne(*node.writer, burst, results);
+  ASSERT_NO_FATAL_FAILURE(appendBehindAHeldOne(*node.writer, burst, results));
   broker_.letGo(0);
   ASSERT_TRUE(broker_.awaitProduced(0, 1 + 1 + 1 + 1));
   ASSERT_TRUE(broker_.awaitHeld(0));
@@ -134,7 +134,7 @@ TEST_F(KafkaBrokerFaults, AForeignRecordOfNoConsequenceBetweenTwoEndsTheWriterTo
   broker_.plan(0, {ProduceFate::heldBack()});
   Results results;
   const auto burst = chain.entries(2);
-  appendBehindAHeldOne(*node.writer, burst, results);
+  ASSERT_NO_FATAL_FAILURE(appendBehindAHeldOne(*node.writer, burst, results));
   RecordHeader header = claimHeader(identity(9), node.state);
   header.term += 5;
   broker_.inject(0, header, claimValue(identity(9)));
@@ -192,7 +192,7 @@ TEST_F(KafkaBrokerFaults, AConnectionThatIsCutAroundAnAppendLeavesTheRecordInThe
     broker_.plan(0, each.fates);
     Results results;
     const auto burst = chain.entries(3);
-    appendBehindAHeldOne(*node.writer, burst, results);
+    ASSERT_NO_FATAL_FAILURE(appendBehindAHeldOne(*node.writer, burst, results));
     broker_.letGo(0);
     const auto answers = results.wait();
     const std::uint64_t first = node.state.next.value + written_.size();
@@ -218,7 +218,7 @@ TEST_F(KafkaBrokerFaults, ARepeatThatIsSaidToBeThereWithoutItsPlaceIsLookedUpInT
   broker_.plan(0, {ProduceFate::asUsual().hold(), ProduceFate::cutAfter()});
   Results results;
   const auto burst = chain.entries(4);
-  appendBehindAHeldOne(*node.writer, burst, results);
+  ASSERT_NO_FATAL_FAILURE(appendBehindAHeldOne(*node.writer, burst, results));
   broker_.letGo(0);
   const auto answers = results.wait();
   EXPECT_NE(answers[1].outcome, AppendOutcome::appended);
@@ -286,7 +286,7 @@ TEST_F(KafkaBrokerFaults, AnAppendThatIsGivenUpAndLandsLaterIsVoid) {
   broker_.plan(0, {ProduceFate::heldBack()});
   Results results;
   const auto late = chain.entries(2);
-  appendBehindAHeldOne(*node.writer, late, results);
+  ASSERT_NO_FATAL_FAILURE(appendBehindAHeldOne(*node.writer, late, results));
   node.writer.reset();
   for (const AppendResult& answer : results.soFar()) EXPECT_EQ(answer.outcome, AppendOutcome::indeterminate);
   ASSERT_EQ(results.soFar().size(), 2U) << "every append was answered when the writer had gone";
@@ -314,7 +314,7 @@ TEST_F(KafkaBrokerFaults, AProducerThatIsOutOfOrderForGoodIsThrownAwayAndNothing
   broker_.plan(0, {ProduceFate::refused(kafkaError::kOutOfOrderSequence).hold()});
   Results results;
   const auto burst = chain.entries(4);
-  appendBehindAHeldOne(*node.writer, burst, results);
+  ASSERT_NO_FATAL_FAILURE(appendBehindAHeldOne(*node.writer, burst, results));
   broker_.letGo(0);
   const auto answers = results.wait();
   for (const AppendResult& answer : answers) EXPECT_EQ(answer.outcome, AppendOutcome::indeterminate);

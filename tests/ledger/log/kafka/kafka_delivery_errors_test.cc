@@ -82,7 +82,7 @@ TEST_P(KafkaDeliveryErrors, MendedOrTheEndOfTheWriter) {
   const std::int64_t producer = broker_.produced(0).back().producer;
   broker_.plan(0, {ProduceFate::heldBack(), error.landed ? ProduceFate::appendedAndRefused(error.code) : ProduceFate::refused(error.code)});
   Results results;
-  appendBehindAHeldOne(*writer, {all.begin() + 1, all.end()}, results);
+  ASSERT_NO_FATAL_FAILURE(appendBehindAHeldOne(*writer, {all.begin() + 1, all.end()}, results));
   broker_.letGo(0);
   const auto answers = results.wait();
 

@@ -54,7 +54,7 @@ TEST_F(KafkaFalseSuccess, ABurstWhoseFirstRecordIsRefusedByABrokerThatForgotTheP
   broker_.forgetProducers();
   broker_.plan(0, {ProduceFate::refused(kafkaError::kNotEnoughReplicas).hold()});
   Results results;
-  appendBehindAHeldOne(*writer, burst, results);
+  ASSERT_NO_FATAL_FAILURE(appendBehindAHeldOne(*writer, burst, results));
   broker_.letGo(0);
 
   const auto answers = results.wait();
@@ -161,7 +161,7 @@ TEST_F(KafkaFalseSuccess, AnOffsetThatIsNotTheExpectedOneIsNeverAcknowledged) {
     if (fate.offset && *fate.offset > 0) fate.offset = *fate.offset + base;
     broker_.plan(0, {ProduceFate::heldBack(), fate});
     Results results;
-    appendBehindAHeldOne(*writer, {burst.begin() + 1, burst.end()}, results);
+    ASSERT_NO_FATAL_FAILURE(appendBehindAHeldOne(*writer, {burst.begin() + 1, burst.end()}, results));
     broker_.letGo(0);
     const auto answers = results.wait();
     EXPECT_EQ(answers[0].outcome, AppendOutcome::appended) << "what was in front of it is not touched";
