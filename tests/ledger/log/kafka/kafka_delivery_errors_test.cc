@@ -13,6 +13,8 @@ enum class End : std::uint8_t {
   ended,   // indeterminate, and a new producer afterwards
 };
 
+constexpr std::int16_t kNobodyKnows = 999;
+
 struct DeliveryError {
   std::int16_t code;
   const char* name;  // as the protocol has it
@@ -64,8 +66,8 @@ const std::vector<DeliveryError> kErrors = {
     {89, "THROTTLING_QUOTA_EXCEEDED", false, End::ended},
     {90, "PRODUCER_FENCED", false, End::ended},
     {120, "TRANSACTION_ABORTABLE", false, End::ended},
-    {999, "a code that nobody knows", false, End::ended},
-    {999, "a code that nobody knows", true, End::ended},
+    {kNobodyKnows, "a code that nobody knows", false, End::ended},
+    {kNobodyKnows, "a code that nobody knows", true, End::ended},
 };
 
 class KafkaDeliveryErrors : public KafkaBrokerFixture, public ::testing::WithParamInterface<DeliveryError> {};
@@ -95,6 +97,9 @@ TEST_P(KafkaDeliveryErrors, MendedOrTheEndOfTheWriter) {
     EXPECT_EQ(answers[1].outcome, AppendOutcome::indeterminate);
     ASSERT_TRUE(answers[1].fault.has_value());
     EXPECT_EQ(answers[1].fault->code(), ErrorCode::logUnavailable);
+    if (error.code == kNobodyKnows) {
+      EXPECT_THAT(answers[1].fault->detail(), ::testing::HasSubstr("error 999"));
+    }
     for (std::size_t index = 2; index < answers.size(); ++index) {
       EXPECT_EQ(answers[index].outcome, AppendOutcome::indeterminate);
       EXPECT_EQ(answers[index].fault->code(), ErrorCode::notReady);
