@@ -139,6 +139,9 @@ Fault faultOf(const std::string& reason, const std::string& doing) {
 }
 
 Fault faultOf(int code, const std::string& doing) {
+  // Others have no name, and are no value of the enumeration.
+  constexpr int kGreatest = 255;
+  if (code < RD_KAFKA_RESP_ERR__BEGIN || code > kGreatest) return faultOf("error " + std::to_string(code), doing);
   return faultOf(rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(code)), doing);
 }
 

@@ -1,6 +1,7 @@
 #include "ledger/log/kafka/kafka_lane.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "ledger/core/current_thread.h"
 #include "ledger/log/kafka/kafka_client.h"
@@ -10,6 +11,14 @@ namespace {
 
 constexpr int kPollMilliseconds = 100;
 constexpr const char* kHeaderName = "cf";
+
+// As the broker sent it: the library passes on any number, also one that its enumeration, and so a value of that type, cannot be.
+int codeOf(const rd_kafka_message_t& message) {
+  int code = 0;
+  static_assert(sizeof code == sizeof message.err);
+  std::memcpy(&code, &message.err, sizeof code);
+  return code;
+}
 
 struct Sent {
   std::shared_ptr<Sender> sender;
@@ -26,6 +35,7 @@ Lane::Lane(const KafkaSettings& settings) : settings_(settings), client_(makePro
 Lane::~Lane() {
   condemn();
   ending_ = true;
+  rd_kafka_queue_yield(Queue(rd_kafka_queue_get_main(client_.get())).get());  // the thread looks at once
   thread_.join();
 }
 
@@ -77,15 +87,16 @@ std::vector<std::shared_ptr<Sender>> Lane::attending() {
 
 void Lane::take(rd_kafka_event_t* event) {
   if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
-    // Anything less than fatal is mended by the library itself, or shows in a report.
-    if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL) condemn();
+    // Anything less than fatal is mended by the library itself, or shows in a report. The event's code is the reason, never that it is
+    // fatal.
+    if (rd_kafka_event_error_is_fatal(event) != 0) condemn();
     return;
   }
   if (rd_kafka_event_type(event) != RD_KAFKA_EVENT_DR) return;
   while (const rd_kafka_message_t* message = rd_kafka_event_message_next(event)) {
     const std::unique_ptr<Sent> sent(static_cast<Sent*>(message->_private));
     Delivery delivery{sent->tag, message->offset, std::nullopt};
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) delivery.fault = faultOf(message->err, "writing");
+    if (const int code = codeOf(*message); code != 0) delivery.fault = faultOf(code, "writing");
     sent->sender->delivered(delivery);
     --outstanding_;
   }
