@@ -101,6 +101,8 @@ class LogHarness {
   virtual void deliver() = 0;
   // The next append (not claim) ends like this. False: this log cannot be made to.
   virtual bool breakAppend(Break way) = 0;
+  // Whether an append of several records that is not `appended` is in the log as a whole or not at all.
+  virtual bool batchesAreWhole() const { return true; }
 };
 
 inline std::vector<ValidRecord> drain(PartitionReader& reader) {

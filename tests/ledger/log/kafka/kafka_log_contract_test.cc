@@ -45,6 +45,8 @@ class KafkaHarness final : public LogHarness {
     cluster_->inject(topic_, 0, header, claimValue({9, 9, "other", "", 1}));
     return true;
   }
+  // The records of a batch travel in as many requests as the library likes.
+  bool batchesAreWhole() const override { return false; }
 
  private:
   KafkaSettings settings() const { return cluster_->settings(topic_); }

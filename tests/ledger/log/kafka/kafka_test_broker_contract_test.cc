@@ -30,6 +30,8 @@ class TestBrokerHarness final : public LogHarness {
     broker_.plan(0, {way == Break::unknownLost ? ProduceFate::falseSuccess(-1) : ProduceFate::misplaced(-1)});
     return true;
   }
+  // The records of a batch travel in as many requests as the library likes.
+  bool batchesAreWhole() const override { return false; }
 
  private:
   WriterIdentity identity(std::uint16_t level) { return {1, ++incarnation_, "node", "http://127.0.0.1:1", level}; }
