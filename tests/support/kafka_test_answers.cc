@@ -39,7 +39,7 @@ bool isFlexible(const RequestHead& head) {
 Buffer apiVersions(const RequestHead& head) {
   Writer writer = beginAnswer(head);
   const bool known = head.version <= spokenOf(kApiVersions).to;
-  writer.int16(known ? 0 : kafkaError::kUnsupportedVersion);
+  writer.int16(known ? 0 : kafka_error::kUnsupportedVersion);
   const bool flexible = known && isFlexible(head);
   if (flexible) {
     writer.varint(kSpoken.size() + 1);
@@ -68,7 +68,7 @@ Buffer metadata(const RequestHead& head, Reader& body, const Cluster& cluster) {
   writer.count(wanted.size());
   for (const std::string& name : wanted) {
     const bool known = name == cluster.topic;
-    writer.int16(known ? 0 : kafkaError::kUnknownTopicOrPartition).text(name).int8(0);
+    writer.int16(known ? 0 : kafka_error::kUnknownTopicOrPartition).text(name).int8(0);
     writer.count(known ? cluster.partitions.size() : 0);
     for (std::size_t number = 0; known && number < cluster.partitions.size(); ++number) {
       writer.int16(0).count(number).int32(kNode);
@@ -110,7 +110,7 @@ Buffer listOffsets(const RequestHead& head, Reader& body, Cluster& cluster) {
       const std::int64_t time = body.int64();
       if (time != kLatest && time != kEarliest) throw Malformed("offsets are not looked up by time here");
       const KafkaTestPartition* partition = cluster.partition(name, number);
-      writer.int32(number).int16(partition == nullptr ? kafkaError::kUnknownTopicOrPartition : 0).int64(-1);
+      writer.int32(number).int16(partition == nullptr ? kafka_error::kUnknownTopicOrPartition : 0).int64(-1);
       writer.int64(partition == nullptr ? -1 : (time == kLatest ? partition->end() : partition->begin()));
     }
   }
@@ -129,7 +129,7 @@ Buffer describeConfigs(const RequestHead& head, Reader& body, const Cluster& clu
     const std::string name = body.text().value_or("");
     for (std::int32_t left = body.int32(); left > 0; --left) static_cast<void>(body.text());
     const bool known = type == kTopicResource && name == cluster.topic;
-    writer.int16(known ? 0 : kafkaError::kUnknownTopicOrPartition).nullText().int8(type).text(name);
+    writer.int16(known ? 0 : kafka_error::kUnknownTopicOrPartition).nullText().int8(type).text(name);
     writer.count(known ? cluster.settings.size() : 0);
     for (auto each = cluster.settings.begin(); known && each != cluster.settings.end(); ++each) {
       writer.text(each->first).text(each->second).int8(0);

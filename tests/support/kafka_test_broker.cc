@@ -63,8 +63,12 @@ std::size_t frameAt(const wire::Buffer& bytes, std::size_t at) {
 
 std::size_t producesIn(const wire::Buffer& bytes) {
   std::size_t count = 0;
-  for (std::size_t at = 0; const std::size_t size = frameAt(bytes, at); at += size) {
+  std::size_t at = 0;
+  std::size_t size = frameAt(bytes, at);
+  while (size != 0) {
     if (wire::Reader(wire::View(bytes).subspan(at + 4, 2)).int16() == wire::kProduce) ++count;
+    at += size;
+    size = frameAt(bytes, at);
   }
   return count;
 }
@@ -345,9 +349,9 @@ struct KafkaTestBroker::State {
     const KafkaTestPartition* found = cluster.partition(topic, number);
     std::int16_t error = 0;
     if (found == nullptr) {
-      error = kafkaError::kUnknownTopicOrPartition;
+      error = kafka_error::kUnknownTopicOrPartition;
     } else if (!found->holds(offset)) {
-      error = kafkaError::kOffsetOutOfRange;
+      error = kafka_error::kOffsetOutOfRange;
     }
     const std::int64_t end = error == 0 ? found->end() : -1;
     answer.int32(number).int16(error).int64(end).int64(end);

@@ -26,9 +26,9 @@ std::int64_t KafkaTestPartition::end() const {
 }
 
 std::int16_t KafkaTestPartition::judge(const Producer& producer, const wire::BatchHead& head) const {
-  if (head.epoch < producer.epoch) return kafkaError::kInvalidProducerEpoch;
-  if (head.epoch > producer.epoch) return head.baseSequence == 0 ? std::int16_t{0} : kafkaError::kOutOfOrderSequence;
-  return follows(producer.batches.back().lastSequence, head.baseSequence) ? std::int16_t{0} : kafkaError::kOutOfOrderSequence;
+  if (head.epoch < producer.epoch) return kafka_error::kInvalidProducerEpoch;
+  if (head.epoch > producer.epoch) return head.baseSequence == 0 ? std::int16_t{0} : kafka_error::kOutOfOrderSequence;
+  return follows(producer.batches.back().lastSequence, head.baseSequence) ? std::int16_t{0} : kafka_error::kOutOfOrderSequence;
 }
 
 KafkaTestPartition::Verdict KafkaTestPartition::append(wire::View batch, bool saysDuplicate) {
@@ -36,7 +36,7 @@ KafkaTestPartition::Verdict KafkaTestPartition::append(wire::View batch, bool sa
   try {
     head = wire::readHead(batch);
   } catch (const wire::Malformed&) {
-    return {kafkaError::kCorruptMessage, -1, false};
+    return {kafka_error::kCorruptMessage, -1, false};
   }
   const auto found = producers_.find(head.producer);
   // A producer that is not known may begin with any sequence: it may have been forgotten. That is what makes a refused first batch, with
@@ -48,7 +48,7 @@ KafkaTestPartition::Verdict KafkaTestPartition::append(wire::View batch, bool sa
     };
     const auto before = std::find_if(producer.batches.begin(), producer.batches.end(), same);
     if (before != producer.batches.end()) {
-      if (saysDuplicate) return {kafkaError::kDuplicateSequence, -1, false};
+      if (saysDuplicate) return {kafka_error::kDuplicateSequence, -1, false};
       return {0, before->baseOffset, false};
     }
     if (const std::int16_t error = judge(producer, head); error != 0) return {error, -1, false};

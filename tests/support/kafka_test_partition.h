@@ -12,7 +12,7 @@
 namespace counterfoil::test {
 
 // Error codes of the protocol that tests and the broker name.
-namespace kafkaError {
+namespace kafka_error {
 inline constexpr std::int16_t kOffsetOutOfRange = 1;
 inline constexpr std::int16_t kCorruptMessage = 2;
 inline constexpr std::int16_t kUnknownTopicOrPartition = 3;
@@ -23,7 +23,7 @@ inline constexpr std::int16_t kUnsupportedVersion = 35;
 inline constexpr std::int16_t kOutOfOrderSequence = 45;
 inline constexpr std::int16_t kDuplicateSequence = 46;
 inline constexpr std::int16_t kInvalidProducerEpoch = 47;
-}  // namespace kafkaError
+}  // namespace kafka_error
 
 class KafkaTestPartition {
  public:

@@ -8,7 +8,7 @@
 namespace counterfoil::log::test {
 namespace {
 
-namespace kafkaError = counterfoil::test::kafkaError;
+namespace kafka_error = counterfoil::test::kafka_error;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
@@ -311,7 +311,7 @@ TEST_F(KafkaBrokerFaults, AnAppendThatIsGivenUpAndLandsLaterIsVoid) {
 TEST_F(KafkaBrokerFaults, AProducerThatIsOutOfOrderForGoodIsThrownAwayAndNothingIsLost) {
   Chain chain(7);
   Node node = nodeAtWork(chain);
-  broker_.plan(0, {ProduceFate::refused(kafkaError::kOutOfOrderSequence).hold()});
+  broker_.plan(0, {ProduceFate::refused(kafka_error::kOutOfOrderSequence).hold()});
   Results results;
   const auto burst = chain.entries(4);
   ASSERT_NO_FATAL_FAILURE(appendBehindAHeldOne(*node.writer, burst, results));
@@ -347,7 +347,7 @@ TEST(KafkaBrokerLanes, AFatalProducerEndsEveryWriterOfItsLane) {
     writers[partition]->append(chains[partition].entries(1), results.taker());
     ASSERT_EQ(results.wait().front().outcome, AppendOutcome::appended);
   }
-  broker.plan(0, {ProduceFate::refused(kafkaError::kOutOfOrderSequence).hold()});
+  broker.plan(0, {ProduceFate::refused(kafka_error::kOutOfOrderSequence).hold()});
   Results fatal;
   const auto refused = chains[0].entries(1);
   writers[0]->append(refused, fatal.taker());
@@ -379,7 +379,7 @@ TEST_F(KafkaBrokerFaults, ALaneWhoseProducerIsAtAnEndTakesNothingMore) {
   kafka::Lane lane(settings());
   const auto listener = std::make_shared<Listener>();
   lane.attend(listener);
-  broker_.plan(0, {ProduceFate::refused(kafkaError::kOutOfOrderSequence)});
+  broker_.plan(0, {ProduceFate::refused(kafka_error::kOutOfOrderSequence)});
   ASSERT_EQ(lane.send(PartitionId{0}, RecordHeader{}, {}, 1, listener), kafka::Lane::Taken::yes);
   EXPECT_TRUE(listener->wait(1).front().fault.has_value());
   EXPECT_TRUE(listener->await([&] { return lane.condemned(); }));
@@ -388,7 +388,7 @@ TEST_F(KafkaBrokerFaults, ALaneWhoseProducerIsAtAnEndTakesNothingMore) {
 
 TEST_F(KafkaBrokerFaults, ANodeThatMayNotHaveAProducerIdIsNotTheWriterUntilItMay) {
   const auto log = open();
-  broker_.refuseProducerIds(kafkaError::kClusterAuthorizationFailed);
+  broker_.refuseProducerIds(kafka_error::kClusterAuthorizationFailed);
   FoldState state;
   EXPECT_EQ(takingOver(*log, state).code, ErrorCode::logUnavailable);
   ASSERT_TRUE(broker_.awaitProducerIdRefused());

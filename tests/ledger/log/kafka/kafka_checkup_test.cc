@@ -6,7 +6,7 @@
 namespace counterfoil::log::test {
 namespace {
 
-namespace kafkaError = counterfoil::test::kafkaError;
+namespace kafka_error = counterfoil::test::kafka_error;
 using State = KafkaFinding::State;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
@@ -24,7 +24,7 @@ class KafkaCheckup : public KafkaBrokerFixture {
   std::vector<KafkaFinding> examine() const { return examineKafka(settings(), 10s); }
   // The producer is watched for a second, unless it is refused at once: for what is found before that.
   std::vector<KafkaFinding> examineUpToTheProducer() {
-    broker_.refuseProducerIds(kafkaError::kClusterAuthorizationFailed);
+    broker_.refuseProducerIds(kafka_error::kClusterAuthorizationFailed);
     return examine();
   }
 };

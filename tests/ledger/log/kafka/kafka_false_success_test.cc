@@ -7,7 +7,7 @@
 namespace counterfoil::log::test {
 namespace {
 
-namespace kafkaError = counterfoil::test::kafkaError;
+namespace kafka_error = counterfoil::test::kafka_error;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
@@ -26,7 +26,7 @@ class KafkaFalseSuccess : public KafkaBrokerFixture {
 TEST_F(KafkaFalseSuccess, AColdBurstIsReportedAsDeliveredThoughItsFirstRecordIsLost) {
   kafka::Lane lane(settings());
   const auto listener = std::make_shared<Listener>();
-  broker_.plan(0, {ProduceFate::refused(kafkaError::kNotEnoughReplicas).hold()});
+  broker_.plan(0, {ProduceFate::refused(kafka_error::kNotEnoughReplicas).hold()});
   for (std::uint64_t tag = 0; tag < 4; ++tag) {
     ASSERT_EQ(lane.send(PartitionId{0}, RecordHeader{}, {}, tag, listener), kafka::Lane::Taken::yes);
     ASSERT_TRUE(broker_.awaitHeld(0, tag));
@@ -52,7 +52,7 @@ TEST_F(KafkaFalseSuccess, ABurstWhoseFirstRecordIsRefusedByABrokerThatForgotTheP
   const auto burst = entriesInTurn(chain, beside, 4);
   all.insert(all.end(), burst.begin(), burst.end());
   broker_.forgetProducers();
-  broker_.plan(0, {ProduceFate::refused(kafkaError::kNotEnoughReplicas).hold()});
+  broker_.plan(0, {ProduceFate::refused(kafka_error::kNotEnoughReplicas).hold()});
   Results results;
   ASSERT_NO_FATAL_FAILURE(appendBehindAHeldOne(*writer, burst, results));
   broker_.letGo(0);
@@ -80,7 +80,7 @@ TEST_F(KafkaFalseSuccess, TheFirstRecordsOfAWriterGoAlone) {
   FoldState state;
   const auto writer = takeOver(*log, state);
   broker_.forgetProducers();
-  broker_.plan(0, {ProduceFate::refused(kafkaError::kNotEnoughReplicas).hold()});
+  broker_.plan(0, {ProduceFate::refused(kafka_error::kNotEnoughReplicas).hold()});
   Results results;
   const auto burst = Chain(7).entries(4);
   for (const NewRecord& record : burst) writer->append({record}, results.taker());
@@ -116,7 +116,7 @@ TEST_F(KafkaFalseSuccess, AfterASilenceTheFirstRecordOfABurstGoesAlone) {
   ASSERT_TRUE(listener->awaitSilence());
 
   broker_.forgetProducers();
-  broker_.plan(0, {ProduceFate::refused(kafkaError::kNotEnoughReplicas).hold()});
+  broker_.plan(0, {ProduceFate::refused(kafka_error::kNotEnoughReplicas).hold()});
   Results results;
   for (std::size_t index = 1; index < all.size(); ++index) committer->append({all[index]}, results.taker());
   ASSERT_TRUE(broker_.awaitHeld(0));

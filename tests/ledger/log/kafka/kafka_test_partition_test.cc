@@ -38,7 +38,7 @@ class KafkaTestPartitionRules : public ::testing::Test {
 TEST_F(KafkaTestPartitionRules, AnUnknownProducerMayBeginWithAnySequence) {
   EXPECT_EQ(append(41), 0);
   EXPECT_EQ(append(42), 1);
-  EXPECT_EQ(append(44), -kafkaError::kOutOfOrderSequence);
+  EXPECT_EQ(append(44), -kafka_error::kOutOfOrderSequence);
   EXPECT_EQ(append(0, 0, 8), 2) << "each producer has its own";
   partition_.forgetProducers();
   EXPECT_EQ(append(44), 3);
@@ -48,24 +48,24 @@ TEST_F(KafkaTestPartitionRules, AnUnknownProducerMayBeginWithAnySequence) {
 TEST_F(KafkaTestPartitionRules, TheLastFiveAreKnownByTheirPlaceAndOlderOnesAreOutOfOrder) {
   for (std::int32_t sequence = 0; sequence < 7; ++sequence) EXPECT_EQ(append(sequence), sequence);
   for (std::int32_t sequence = 2; sequence < 7; ++sequence) EXPECT_EQ(append(sequence), sequence) << "its true offset";
-  EXPECT_EQ(append(1), -kafkaError::kOutOfOrderSequence);
+  EXPECT_EQ(append(1), -kafka_error::kOutOfOrderSequence);
   EXPECT_EQ(partition_.end(), 7) << "nothing twice";
   const auto verdict = partition_.append(batchOf(7, 0, 6), true);
-  EXPECT_EQ(verdict.error, kafkaError::kDuplicateSequence);
+  EXPECT_EQ(verdict.error, kafka_error::kDuplicateSequence);
   EXPECT_EQ(verdict.baseOffset, -1);
 }
 
 TEST_F(KafkaTestPartitionRules, ANewEpochBeginsAtNothingAndEndsTheOldOne) {
   EXPECT_EQ(append(0), 0);
-  EXPECT_EQ(append(1, 1), -kafkaError::kOutOfOrderSequence);
+  EXPECT_EQ(append(1, 1), -kafka_error::kOutOfOrderSequence);
   EXPECT_EQ(append(0, 1), 1) << "the same sequence of another epoch is another record";
-  EXPECT_EQ(append(1, 0), -kafkaError::kInvalidProducerEpoch);
+  EXPECT_EQ(append(1, 0), -kafka_error::kInvalidProducerEpoch);
   EXPECT_EQ(append(1, 1), 2);
 }
 
 TEST_F(KafkaTestPartitionRules, SequencesBeginAgainBehindTheGreatest) {
   EXPECT_EQ(append(kLastSequence), 0);
-  EXPECT_EQ(append(1), -kafkaError::kOutOfOrderSequence);
+  EXPECT_EQ(append(1), -kafka_error::kOutOfOrderSequence);
   EXPECT_EQ(append(0), 1);
 }
 
@@ -74,7 +74,7 @@ TEST_F(KafkaTestPartitionRules, ANewLeaderKnowsOfProducersWhatItsOwnLogSays) {
   partition_.truncate(2);
   EXPECT_EQ(partition_.end(), 2);
   EXPECT_EQ(partition_.leaderEpoch(), 1);
-  EXPECT_EQ(append(4), -kafkaError::kOutOfOrderSequence);
+  EXPECT_EQ(append(4), -kafka_error::kOutOfOrderSequence);
   EXPECT_EQ(append(1), 1) << "known";
   EXPECT_EQ(append(2), 2) << "not any more";
 }
@@ -92,8 +92,8 @@ TEST_F(KafkaTestPartitionRules, DeletedRecordsAreGoneAndTheRestKeepsItsPlace) {
 TEST_F(KafkaTestPartitionRules, DamagedBatchesAreRefused) {
   wire::Buffer batch = batchOf(7, 0, 0);
   batch.back() ^= 1U;
-  EXPECT_EQ(partition_.append(batch).error, kafkaError::kCorruptMessage);
-  EXPECT_EQ(partition_.append({}).error, kafkaError::kCorruptMessage);
+  EXPECT_EQ(partition_.append(batch).error, kafka_error::kCorruptMessage);
+  EXPECT_EQ(partition_.append({}).error, kafka_error::kCorruptMessage);
   EXPECT_EQ(partition_.end(), 0);
 }
 
