@@ -227,14 +227,18 @@ TopicFacts topicFacts(rd_kafka_t* client, rd_kafka_topic_t* topic, const KafkaSe
 }
 
 Watermarks watermarks(rd_kafka_t* client, const KafkaSettings& settings, PartitionId partition) {
-  constexpr int kBetweenTriesMilliseconds = 50;
+  constexpr std::chrono::milliseconds kBetweenTries{50};
+  // Of a partition without a leader, or a topic that is gone, a query says nothing until its time is over.
+  const std::chrono::milliseconds oneQuery = std::min<std::chrono::milliseconds>(settings.answerWithin, std::chrono::seconds(1));
   Watermarks result;
-  for (std::chrono::milliseconds waited{0};; waited += std::chrono::milliseconds{kBetweenTriesMilliseconds}) {
+  for (std::chrono::milliseconds waited{0};; waited += kBetweenTries) {
     const auto code = rd_kafka_query_watermark_offsets(client, settings.topic.c_str(), static_cast<std::int32_t>(partition.value),
-                                                       &result.low, &result.high, static_cast<int>(settings.answerWithin.count()));
+                                                       &result.low, &result.high, static_cast<int>(oneQuery.count()));
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return result;
-    if (!passes(code) || waited >= settings.answerWithin) throw faultOf(code, "asking for the log's end");
-    rd_kafka_poll(client, kBetweenTriesMilliseconds);
+    const bool timedOut = code == RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (timedOut) waited += oneQuery;
+    if ((!timedOut && !passes(code)) || waited >= settings.answerWithin) throw faultOf(code, "asking for the log's end");
+    rd_kafka_poll(client, static_cast<int>(kBetweenTries.count()));
   }
 }
 

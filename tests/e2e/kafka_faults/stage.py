@@ -324,7 +324,7 @@ class Node:
         except (OSError, http.client.HTTPException):
             return False
         if "\ncounterfoil_writer " in metrics:
-            return "\ncounterfoil_writer 1" in metrics
+            return "\ncounterfoil_writer 0" not in metrics
         said = (self.stage.folder / f"{self.name}.log").read_bytes()[self.log_begin :]
         return said.rfind(b'"this node is meant to write"') > said.rfind(b'"this node follows"')
 
@@ -518,11 +518,11 @@ maxTtlSeconds = 86400
 class Stage:
     """A fresh topic, a fresh ledger in it, its nodes and clients. One row is played on it."""
 
-    def __init__(self, cluster, folder, binary, seed, short):
+    def __init__(self, cluster, folder, binary, seed, short, partitions=1):
         self.cluster, self.folder, self.binary, self.seed, self.short = cluster, folder, binary, seed, short
         self.dice = random.Random(seed)
         self.folder.mkdir(parents=True)
-        self.topic = cluster.make_topic()
+        self.topic = cluster.make_topic(partitions)
         self.nodes = [Node(self, name, gid) for name, gid in (("north", 54_001), ("south", 54_002))]
         self.claim_within = 30  # the group's session, the coordinator's own move, the claim, on a machine that is busy
         self.workspaces = ["w1", "w2", "w3", "w4"]
@@ -562,18 +562,23 @@ class Stage:
         return self
 
     def tell(self, *words):
-        """A verb to the node that writes. While the first two nodes find their places it may be another one a moment later."""
+        """A verb to the nodes that write something, until one takes it: who writes `_system` may be another one a moment later."""
 
         def told():
-            done = run(self.binary, *words, "--data", self.writer().folder, check=False)
-            if done.returncode not in (0, 3):
-                raise Broken(f"{words[0]} {words[1]} ended with {done.returncode}: {done.stderr[-300:]}")
-            return done if done.returncode == 0 else None
+            for node in self.nodes:
+                if not node.writes():
+                    continue
+                done = run(self.binary, *words, "--data", node.folder, check=False)
+                if done.returncode == 0:
+                    return done
+                if done.returncode != 3:
+                    raise Broken(f"{words[0]} {words[1]} ended with {done.returncode}: {done.stderr[-300:]}")
+            return None
 
         return wait_for(f"{words[0]} {words[1]}", told, self.claim_within, 0.2)
 
     def writer(self, seconds=None):
-        """The node that decides, once there is one."""
+        """A node that decides, once there is one."""
         return wait_for("a writer", lambda: next((node for node in self.nodes if node.writes()), None), seconds or self.claim_within, 0.1)
 
     def joined(self, name):
