@@ -9,6 +9,7 @@ namespace counterfoil::write {
 namespace {
 
 constexpr std::int64_t kLongestWait = 100 * kNanosecondsPerMillisecond;
+constexpr std::int64_t kTellEvery = 5 * kNanosecondsPerSecond;  // while a long log is read
 
 }  // namespace
 
@@ -50,11 +51,19 @@ void LedgerPartition::start(const std::function<void(const std::string&)>& note)
     early_.clear();
     sequencer_ = std::move(sequencer);
   }
+  std::int64_t tellAt = clock_.monotonicNanoseconds() + kTellEvery;
+  sequencer_->onRead([&](std::uint64_t records) {
+    const std::int64_t now = clock_.monotonicNanoseconds();
+    if (now < tellAt) return;
+    tellAt = now + kTellEvery;
+    note("partition " + std::to_string(partition_.value) + " of the log: " + std::to_string(records) + " records read, and reading on");
+  });
   if (options_.follow) {
     sequencer_->startFollowing();
   } else {
     sequencer_->start();
   }
+  sequencer_->onRead({});
   started_ = true;
   thread_ = std::thread([this] {
     nameCurrentThread("sequencer");

@@ -76,6 +76,11 @@ class Sequencer {
   void submit(Request request);
 
   // ---- the owner's thread ----
+  // `progress` is called now and then with the number of records read since; for the two below. Null: nobody wants to know.
+  void onRead(std::function<void(std::uint64_t)> progress) {
+    progress_ = std::move(progress);
+    readForProgress_ = 0;
+  }
   // Becomes the writer: reads what is new and claims the partition. Throws what EventLog::takeOver throws.
   void start();
   // Instead: reads to the end without claiming, and follows. Throws what EventLog::read and its reader throw.
@@ -212,6 +217,8 @@ class Sequencer {
   std::deque<Overload> overloads_;        // not recorded yet
   bool keysLacking_ = false;              // something due had to wait for the provider of keys
   std::unordered_map<WorkspaceNumber, LeaseCounts, WorkspaceNumberHash> counted_;
+  std::function<void(std::uint64_t)> progress_;
+  std::uint64_t readForProgress_ = 0;
   std::function<void(const NewWorkspace&)> created_;
   std::unordered_set<WorkspaceNumber, WorkspaceNumberHash> known_;  // told to created_
   // Workspaces of this partition that `_system` in another one allocated, and those of them whose chain is not known to have begun.

@@ -284,6 +284,44 @@ TEST_F(LedgerPartitionsTest, AFailedAppendDropsNoKeysOfAnotherPartition) {
   pump.join();
 }
 
+// Each look at it takes a second.
+class SlowClock final : public Clock {
+ public:
+  explicit SlowClock(const Clock& clock) : clock_(clock) {}
+  Timestamp wall() const override { return clock_.wall(); }
+  std::int64_t monotonicNanoseconds() const override { return now_ += kNanosecondsPerSecond; }
+  bool synchronised() const override { return true; }
+
+ private:
+  const Clock& clock_;
+  mutable std::atomic<std::int64_t> now_{0};
+};
+
+TEST_F(LedgerPartitionsTest, ALongLogIsReadWithProgress) {
+  constexpr int kRequests = 20'000;
+  {
+    Node node(*this, 1, false, {});
+    create(node.ledger, "alpha");
+    std::atomic<int> answered{0};
+    for (int count = 0; count < kRequests; ++count) {
+      // Without a policy each of them is a denial on the record.
+      node.ledger.execute("alpha", request("one"), [&](const Answer*, const Fault*) { ++answered; });
+    }
+    ASSERT_TRUE(within(std::chrono::seconds(60), [&] { return answered == kRequests; }));
+  }
+  const SlowClock clock(clock_);
+  for (const bool follow : {false, true}) {
+    log::MemoryLog memory(partitions_, {2, ++incarnations_, "node", "", 1});
+    LedgerOptions options;
+    options.follow = follow;
+    Ledger ledger(memory, provider_, clock, random_, options);
+    std::vector<std::string> notes;
+    ledger.start([&](const std::string& note) { notes.push_back(note); });
+    ASSERT_FALSE(notes.empty());
+    EXPECT_NE(notes.front().find("partition 1 of the log: "), std::string::npos) << notes.front();
+  }
+}
+
 // Deals workspaces to other partitions than the ledger was written with.
 class OtherMap final : public log::EventLog {
  public:
