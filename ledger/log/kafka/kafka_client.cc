@@ -123,6 +123,16 @@ bool passes(rd_kafka_resp_err_t code) {
          code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE;
 }
 
+// What the cluster knows of the topic now.
+void askAgain(rd_kafka_t* client, const std::string& name, std::chrono::milliseconds patience) {
+  const Topic topic(rd_kafka_topic_new(client, name.c_str(), nullptr));
+  const struct rd_kafka_metadata* found = nullptr;
+  if (topic != nullptr &&
+      rd_kafka_metadata(client, 0, topic.get(), &found, static_cast<int>(patience.count())) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    const Metadata told(found);
+  }
+}
+
 Client makeClient(rd_kafka_type_t type, Conf conf) {
   rd_kafka_conf_set_log_cb(conf.get(), ignoreLog);
   std::array<char, 512> reason{};
@@ -237,7 +247,10 @@ Watermarks watermarks(rd_kafka_t* client, const KafkaSettings& settings, Partiti
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return result;
     const bool timedOut = code == RD_KAFKA_RESP_ERR__TIMED_OUT;
     if (timedOut) waited += oneQuery;
-    if ((!timedOut && !passes(code)) || waited >= settings.answerWithin) throw faultOf(code, "asking for the log's end");
+    // Says the client by itself, of a topic that a broker did not know yet when it was asked last; it does not ask again for that.
+    const bool unasked = code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+    if (unasked) askAgain(client, settings.topic, oneQuery);
+    if ((!timedOut && !unasked && !passes(code)) || waited >= settings.answerWithin) throw faultOf(code, "asking for the log's end");
     rd_kafka_poll(client, static_cast<int>(kBetweenTries.count()));
   }
 }
