@@ -374,6 +374,9 @@ def mixed_levels(stage):
 
 
 # number -> (what, kind of cluster, whether the short run plays it)
+# Of these the nodes share three partitions, unless --partitions says otherwise; of the others there is one.
+OF_SEVERAL_PARTITIONS = {1, 6, 12}
+
 ROWS = {
     1: (kill_leader, "plain", True),
     2: (leader_moves, "plain", False),

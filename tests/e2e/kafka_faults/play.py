@@ -54,7 +54,7 @@ def play(number, clusters, options):
     try:
         cluster = clusters.of(kind)
         stage = stages.Stage(cluster, clusters.folder / f"row-{number}", options.binary, options.seed * 100 + number, options.short,
-                             options.partitions)
+                             options.partitions or (3 if number in faults.OF_SEVERAL_PARTITIONS else 1))
         stage.begin(options.clients, options.rate)
         try:
             fault(stage)
@@ -104,7 +104,7 @@ def main():
     parser.add_argument("--long", dest="short", action="store_false")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--rate", type=int, default=400)
-    parser.add_argument("--partitions", type=int, default=1)
+    parser.add_argument("--partitions", type=int)
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     rows = [int(row) for row in options.rows.split(",")] if options.rows else [row for row, of in faults.ROWS.items() if of[2] or not options.short]
@@ -123,7 +123,7 @@ def main():
 
     atexit.register(leave)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    print(f"seed {options.seed}, {'short' if options.short else 'long'}, {options.rate} commands a second, {options.partitions} partitions", flush=True)
+    print(f"seed {options.seed}, {'short' if options.short else 'long'}, {options.rate} commands a second", flush=True)
     cases = [("Checker", *the_checker_itself())]
     for row in rows:
         began = time.monotonic()
