@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -189,10 +190,18 @@ void KafkaCluster::deleteRecords(const std::string& topic, std::uint32_t partiti
   const kafka::Queue queue(rd_kafka_queue_new(client.get()));
   const kafka::PartitionList list(rd_kafka_topic_partition_list_new(1));
   rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), static_cast<std::int32_t>(partition))->offset = offset;
-  rd_kafka_DeleteRecords_t* deletion = rd_kafka_DeleteRecords_new(list.get());
-  rd_kafka_DeleteRecords(client.get(), &deletion, 1, nullptr, queue.get());
-  rd_kafka_DeleteRecords_destroy(deletion);
-  answerOf(queue.get(), "DeleteRecords");
+  // Right behind a pause the partition may have no leader for a moment, which this request does not wait for.
+  for (const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);;) {
+    rd_kafka_DeleteRecords_t* deletion = rd_kafka_DeleteRecords_new(list.get());
+    rd_kafka_DeleteRecords(client.get(), &deletion, 1, nullptr, queue.get());
+    rd_kafka_DeleteRecords_destroy(deletion);
+    try {
+      answerOf(queue.get(), "DeleteRecords");
+      return;
+    } catch (const std::runtime_error&) {
+      if (std::chrono::steady_clock::now() > end) throw;
+    }
+  }
 }
 
 log::KafkaSettings KafkaCluster::settings(const std::string& topic) const {
