@@ -320,6 +320,7 @@ TEST_F(NodeForward, ARequestIsPassedOnOnce) {
   const HttpAnswer answer = other.post("/v1/workspaces", a_->token("owner"), R"({"id":"acme"})");
   EXPECT_EQ(answer.status, 503) << answer;
   EXPECT_EQ(problemCode(answer), "not_ready");
+  EXPECT_THAT(answer.body, HasSubstr("passed on to a node that does not write"));
   EXPECT_THAT(answer.head, testing::AllOf(HasSubstr("Retry-After: 1"), HasSubstr("X-Counterfoil-Node: node-c")));
   setOwner(a_->url());
   EXPECT_EQ(other.post("/v1/workspaces", a_->token("owner"), R"({"id":"acme"})").status, 201);

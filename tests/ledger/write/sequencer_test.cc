@@ -106,6 +106,7 @@ TEST_F(SequencerTest, RequestsThatDidNotWakeItAreSeenWhoeverTookTheResults) {
   fill();
   submit();
   step();
+  sequencer_->waitForWork(0);  // what woke it until now is seen
   log_->deliver(1);
   EXPECT_FALSE(sequencer_->idle());  // takes the result
   EXPECT_TRUE(wakes());
