@@ -33,6 +33,12 @@ class KafkaPartitions : public KafkaNodes {
     }
     return false;
   }
+  // Starts both; an owner's token once they share the partitions, else empty.
+  std::string begin() {
+    a_->start();
+    b_->start();
+    return shared() ? mintAnywhere("owner", "*") : std::string();
+  }
   // At the node that writes `_system`, whichever it is.
   std::string mintAnywhere(const std::string& role, const std::string& workspace) {
     for (const auto end = Clock::now() + std::chrono::seconds(30); Clock::now() < end;) {
@@ -47,10 +53,7 @@ class KafkaPartitions : public KafkaNodes {
 };
 
 TEST_F(KafkaPartitions, BothNodesWriteAndEitherTakesEveryRequest) {
-  a_->start();
-  b_->start();
-  ASSERT_TRUE(shared());
-  const std::string owner = mintAnywhere("owner", "*");
+  const std::string owner = begin();
   ASSERT_FALSE(owner.empty());
   HttpClient throughA(a_->address(), owner);
   HttpClient throughB(b_->address(), owner);
@@ -121,10 +124,7 @@ TEST_F(KafkaPartitions, BothNodesWriteAndEitherTakesEveryRequest) {
 }
 
 TEST_F(KafkaPartitions, ATokenRevokedAtOneNodeIsRefusedByTheWriterOfAnotherPartition) {
-  a_->start();
-  b_->start();
-  ASSERT_TRUE(shared());
-  const std::string owner = mintAnywhere("owner", "*");
+  const std::string owner = begin();
   ASSERT_FALSE(owner.empty());
   HttpClient throughA(a_->address(), owner);
   std::string elsewhere;  // a workspace whose writer is not that of `_system`
