@@ -73,7 +73,6 @@ constexpr Question kQuestions[] = {
 std::vector<Result> httpLag(const BenchOptions& options) {
   HttpRun run(options);
   run.warmUp();
-  run.awaitViews(kDrainSeconds);
   const auto generator = run.load();
   Tally tally;
   const auto clients = run.mixClients(MixKind::full, kHttpClients, tally, *generator);

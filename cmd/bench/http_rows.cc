@@ -162,6 +162,7 @@ Result batchOf(const BenchOptions& options, MixKind kind) {
   warm.requests = options.workspaces / kBatchClients + 10;
   followAll(clients, warm);
   generator->run();
+  run.awaitViews(600);
   const std::uint64_t warmErrors = tally.errors;
   tally = {};
   followAll(clients, until(after(options.seconds)));

@@ -8,6 +8,7 @@
 namespace counterfoil::cmd::bench {
 namespace {
 
+constexpr double kViewsSeconds = 600;
 // Lease ids hold the client's number: those that warm up have others than those that are measured.
 constexpr std::size_t kWarmUpClient = 1'000'000;
 
@@ -72,6 +73,7 @@ void HttpRun::warmUp(MixLimits limits) {
   }
   generator->run();
   if (tally.errors > 0) throw Fault(ErrorCode::internal, "the server refused " + std::to_string(tally.errors) + " requests of the warm-up");
+  awaitViews(kViewsSeconds);
 }
 
 Stretch HttpRun::measure(HttpLoad& load) {

@@ -34,7 +34,8 @@ class HttpRun {
   // `count` clients of a mix on a load of their own. They, the tally and this must outlive the load.
   std::vector<std::unique_ptr<MixClient>> mixClients(MixKind kind, std::size_t count, Tally& tally, HttpLoad& load, MixLimits limits = {},
                                                      bool leasesMayHaveEnded = false) const;
-  // So many requests of the mix that every workspace has met its keys; 64 connections. Throws Fault(internal) if one fails.
+  // So many requests of the mix that every workspace has met its keys, from 64 connections; then waits for the views, so
+  // that none is made while a row is measured. Throws Fault(internal) if a request fails.
   void warmUp(MixLimits limits = {});
   // Runs the load and tells what it took.
   Stretch measure(HttpLoad& load);

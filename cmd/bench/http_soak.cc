@@ -188,7 +188,6 @@ SoakVerdict soak(const BenchOptions& options, const SoakOptions& soakOptions, co
   HttpRun run(options);
   // Views, keys and connections that the load needs are there before the first look.
   run.warmUp(kShortLeases);
-  run.awaitViews(600);
   SteadyLoad load(run, options, soakOptions.perSecond);
   SoakVerdict verdict;
   std::vector<MemorySample> samples;
