@@ -97,7 +97,7 @@ bool ImportRun::finishProducers() {
       unfinished = write::isUnfinished(*state.findWorkspace(workspace_), source_, name);
     });
     if (!unfinished) continue;
-    session_.ledger().appendOwn(workspace_, write::importFinished(source_, id, producer, session_.ledger().freshId()));
+    session_.ledger().appendOwn(workspace_, write::importFinished(source_, id, producer, session_.ledger().freshId(workspace_)));
     any = true;
   }
   return any;

@@ -72,9 +72,9 @@ struct Metrics::State {
   prometheus::Counter& evicted =
       prometheus::BuildCounter().Name("counterfoil_streams_evicted_total").Help("Listeners that were too slow").Register(registry).Add({});
   struct {
-    prometheus::Gauge *liveLeases, *owedTerminals, *intakeBytes, *viewLag, *viewsTroubled, *openViews, *connections, *streams, *forwards,
-        *writer, *logTerm, *logAcknowledged, *logClaimsLost, *logPoisoned, *logProducersRebuilt, *logLag, *logVoids, *logTroubled,
-        *logBroken, *ready, *clockPaused;
+    prometheus::Gauge *liveLeases, *rememberedLeases, *owedTerminals, *intakeBytes, *viewLag, *viewsTroubled, *openViews, *connections,
+        *streams, *forwards, *writer, *logTerm, *logAcknowledged, *logClaimsLost, *logPoisoned, *logProducersRebuilt, *logLag, *logVoids,
+        *logTroubled, *logBroken, *ready, *clockPaused;
   } gauges{};
   Labelled<prometheus::Histogram> requestsBy, appendsBy;
   Labelled<prometheus::Counter> statusesBy, refusalsBy, tokensBy, forwardsBy;
@@ -89,6 +89,7 @@ struct Metrics::State {
 Metrics::Metrics() : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.gauges.liveLeases = s.gauge("counterfoil_live_leases", "Leases that have not ended");
+  s.gauges.rememberedLeases = s.gauge("counterfoil_remembered_leases", "Leases in memory: live ones and those that ended in the last 24 h");
   s.gauges.owedTerminals = s.gauge("counterfoil_owed_terminals", "Leases whose end is decided and not yet recorded");
   s.gauges.intakeBytes = s.gauge("counterfoil_intake_bytes", "Requests that wait to be recorded");
   s.gauges.viewLag = s.gauge("counterfoil_view_lag_entries", "Entries in the log and not yet in the views");
@@ -195,6 +196,7 @@ std::string Metrics::scrape() {
   if (read) {
     const Gauges now = read();
     s.gauges.liveLeases->Set(now.liveLeases);
+    s.gauges.rememberedLeases->Set(now.rememberedLeases);
     s.gauges.owedTerminals->Set(now.owedTerminals);
     s.gauges.intakeBytes->Set(now.intakeBytes);
     s.gauges.viewLag->Set(now.viewLagEntries);

@@ -73,6 +73,7 @@ struct Server::State {
     result.ready = status.ready && !status.fault && !logStands ? 1 : 0;
     result.clockPaused = status.clockPaused ? 1 : 0;
     result.liveLeases = static_cast<double>(status.liveLeases);
+    result.rememberedLeases = static_cast<double>(status.rememberedLeases);
     result.owedTerminals = static_cast<double>(status.owedTerminals);
     result.intakeBytes = static_cast<double>(service.ledger.intakeBytes());
     result.viewLagEntries = static_cast<double>(service.views.lag());

@@ -14,7 +14,8 @@ constexpr std::size_t kWarmUpClient = 1'000'000;
 
 }  // namespace
 
-HttpRun::HttpRun(const BenchOptions& options) : options_(options), server_(options.folder), token_(server_.token()) {
+HttpRun::HttpRun(const BenchOptions& options, std::vector<std::string> settings)
+    : options_(options), server_(options.folder, std::move(settings)), token_(server_.token()) {
   makeWorkspaces();
 }
 

@@ -23,8 +23,8 @@ struct Stretch {
 // Owned by one thread. Members throw the Faults of HttpServer and HttpLoad.
 class HttpRun {
  public:
-  // A server with options.workspaces workspaces, named as workspaceId() does, and their policies.
-  explicit HttpRun(const BenchOptions& options);
+  // A server with options.workspaces workspaces, named as workspaceId() does, and their policies; `settings` as HttpServer takes them.
+  explicit HttpRun(const BenchOptions& options, std::vector<std::string> settings = {});
 
   HttpServer& server() { return server_; }
   const std::string& token() const { return token_; }

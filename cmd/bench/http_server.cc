@@ -39,18 +39,20 @@ std::vector<char*> pointersOf(std::vector<std::string>& texts) {
 }
 
 // The surroundings without the settings of other ledgers, and with limits that a closed loop on one machine cannot reach.
-std::vector<std::string> environment() {
+std::vector<std::string> environment(const std::vector<std::string>& settings) {
   std::vector<std::string> variables;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     if (std::strncmp(*variable, "COUNTERFOIL_", 12) != 0) variables.emplace_back(*variable);
   }
   variables.emplace_back("COUNTERFOIL_WORKSPACE_ENTRIES_PER_SECOND=100000000");
   variables.emplace_back("COUNTERFOIL_PRINCIPAL_ENTRIES_PER_SECOND=100000000");
+  for (const std::string& setting : settings) variables.push_back("COUNTERFOIL_" + setting);
   return variables;
 }
 
-pid_t startProcess(const char* program, std::vector<std::string> arguments, const std::filesystem::path& log) {
-  std::vector<std::string> variables = environment();
+pid_t startProcess(const char* program, std::vector<std::string> arguments, const std::vector<std::string>& settings,
+                   const std::filesystem::path& log) {
+  std::vector<std::string> variables = environment(settings);
   const std::vector<char*> argv = pointersOf(arguments);
   const std::vector<char*> envp = pointersOf(variables);
   const std::string logPath = log.string();
@@ -100,7 +102,8 @@ ProcessUse useOf(pid_t process) {
   return use;
 }
 
-HttpServer::HttpServer(const std::filesystem::path& parent) : folder_(parent) {
+HttpServer::HttpServer(const std::filesystem::path& parent, std::vector<std::string> settings)
+    : folder_(parent), settings_(std::move(settings)) {
   makeCertificate();
   const int status = runProgram({"init", "--data", data().string(), "--keys", (folder_.path() / "keys").string()});
   if (status != 0) throw Fault(ErrorCode::unreadableInput, "the scratch ledger cannot be made", "give --dir a folder on a local disk");
@@ -114,7 +117,7 @@ HttpServer::~HttpServer() {
 pid_t HttpServer::startProgram(const std::vector<std::string>& arguments) const {
   std::vector<std::string> words = {"counterfoil"};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  return startProcess("/proc/self/exe", std::move(words), folder_.path() / "server.log");
+  return startProcess("/proc/self/exe", std::move(words), settings_, folder_.path() / "server.log");
 }
 
 int HttpServer::runProgram(const std::vector<std::string>& arguments) const {
@@ -126,7 +129,7 @@ void HttpServer::makeCertificate() const {
   const int status = await(startProcess("openssl",
                                         {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                                          "-subj", "/CN=localhost", "-days", "2", "-keyout", key.string(), "-out", certificate()},
-                                        folder_.path() / "openssl.log"));
+                                        settings_, folder_.path() / "openssl.log"));
   if (status != 0 || ::chmod(key.c_str(), 0600) != 0) {
     throw Fault(ErrorCode::unreadableInput, "no certificate could be made for the server", "install the program openssl");
   }

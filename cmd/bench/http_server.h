@@ -25,8 +25,9 @@ ProcessUse useOf(pid_t process);
 class HttpServer {
  public:
   // Makes the ledger below `parent` and the certificate (with the program `openssl`), and starts the server. Its limits on rates are out of
-  // reach. Throws Fault: unreadableInput if a folder, process or certificate cannot be made, else as start().
-  explicit HttpServer(const std::filesystem::path& parent);
+  // reach; `settings` are more of them, "NAME=VALUE" with the names of configuration in capitals. Throws Fault: unreadableInput if a
+  // folder, process or certificate cannot be made, else as start().
+  explicit HttpServer(const std::filesystem::path& parent, std::vector<std::string> settings = {});
   // Kills the server, removes the folder.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
@@ -63,6 +64,7 @@ class HttpServer {
   void makeCertificate() const;
 
   ScratchFolder folder_;
+  std::vector<std::string> settings_;
   pid_t process_ = -1;
   std::uint16_t port_ = 0;
   std::string adminUrl_;

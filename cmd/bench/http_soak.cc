@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <mutex>
+#include <numeric>
 #include <thread>
 
 #include "cmd/bench/http_run.h"
@@ -22,6 +23,7 @@ namespace {
 
 // Short enough that their number settles within the first minute.
 constexpr MixLimits kShortLeases{30, 8, 16};
+constexpr const char* kSmallWindow = "IDEMPOTENCY_ENTRIES=100000";
 constexpr double kSampleSeconds = 10;  // between looks at the memory
 constexpr double kSamplesLeast = 8;    // of a short run
 constexpr double kShortRunMinutes = 2;
@@ -117,33 +119,42 @@ struct MemorySample {
   double seconds = 0;
   double megabytes = 0;
   double descriptors = 0;
+  double leases = 0;  // remembered
 };
+
+// How far the least-squares line through values at times rises.
+double rise(const std::vector<double>& times, const std::vector<double>& values) {
+  const auto count = static_cast<double>(times.size());
+  const double meanTime = std::accumulate(times.begin(), times.end(), 0.0) / count;
+  const double meanValue = std::accumulate(values.begin(), values.end(), 0.0) / count;
+  double together = 0;
+  double spread = 0;
+  for (std::size_t index = 0; index < times.size(); ++index) {
+    together += (times[index] - meanTime) * (values[index] - meanValue);
+    spread += (times[index] - meanTime) * (times[index] - meanTime);
+  }
+  return spread > 0 ? together / spread * (times.back() - times.front()) : 0;
+}
 
 void judge(const std::vector<MemorySample>& samples, SoakVerdict& verdict) {
   const std::size_t half = samples.size() / 2;
-  double meanTime = 0;
-  double meanMemory = 0;
+  std::vector<double> times;
+  std::vector<double> memory;
+  std::vector<double> besideLeases;
   for (std::size_t index = 0; index < samples.size(); ++index) {
+    const MemorySample& sample = samples[index];
     double& most = index < half ? verdict.descriptorsFirst : verdict.descriptorsSecond;
-    most = std::max(most, samples[index].descriptors);
+    most = std::max(most, sample.descriptors);
     if (index < half) continue;
-    meanTime += samples[index].seconds;
-    meanMemory += samples[index].megabytes;
+    times.push_back(sample.seconds);
+    memory.push_back(sample.megabytes);
+    besideLeases.push_back(sample.megabytes - sample.leases * kBytesOfRememberedLease / 1e6);
   }
-  const auto count = static_cast<double>(samples.size() - half);
-  meanTime /= count;
-  meanMemory /= count;
-  double together = 0;
-  double spread = 0;
-  for (std::size_t index = half; index < samples.size(); ++index) {
-    const double time = samples[index].seconds - meanTime;
-    together += time * (samples[index].megabytes - meanMemory);
-    spread += time * time;
-  }
-  const double length = samples.back().seconds - samples[half].seconds;
-  verdict.growthMegabytes = spread > 0 ? together / spread * length : 0;
+  const double meanMemory = std::accumulate(memory.begin(), memory.end(), 0.0) / static_cast<double>(memory.size());
+  verdict.growthMegabytes = rise(times, memory);
+  verdict.growthBesideLeases = rise(times, besideLeases);
   verdict.allowedMegabytes = std::max(kGrowthMegabytes, kGrowthPart * meanMemory);
-  verdict.flat = verdict.growthMegabytes <= verdict.allowedMegabytes &&
+  verdict.flat = verdict.growthBesideLeases <= verdict.allowedMegabytes &&
                  verdict.descriptorsSecond <= verdict.descriptorsFirst + kDescriptorsMore && verdict.errors == 0 && verdict.verified;
 }
 
@@ -185,7 +196,7 @@ class SteadyLoad {
 }  // namespace
 
 SoakVerdict soak(const BenchOptions& options, const SoakOptions& soakOptions, const std::function<void(const SoakMinute&)>& minute) {
-  HttpRun run(options);
+  HttpRun run(options, {kSmallWindow});
   // Views, keys and connections that the load needs are there before the first look.
   run.warmUp(kShortLeases);
   SteadyLoad load(run, options, soakOptions.perSecond);
@@ -204,7 +215,8 @@ SoakVerdict soak(const BenchOptions& options, const SoakOptions& soakOptions, co
       load.go(sampleSeconds);
       busy += sampleSeconds;
       const ProcessUse use = run.server().use();
-      samples.push_back({watch.seconds(), static_cast<double>(use.residentBytes) / 1e6, static_cast<double>(use.descriptors)});
+      samples.push_back({watch.seconds(), static_cast<double>(use.residentBytes) / 1e6, static_cast<double>(use.descriptors),
+                         run.server().metric("counterfoil_remembered_leases")});
       if (watch.seconds() - seconds < told - sampleSeconds / 2) continue;
       seconds = watch.seconds();
       errors += load.tally.errors + load.probe.errors;
@@ -216,6 +228,7 @@ SoakVerdict soak(const BenchOptions& options, const SoakOptions& soakOptions, co
                       load.tally.milliseconds.percentile(0.99),
                       load.probe.milliseconds.percentile(0.99),
                       run.server().metric("counterfoil_live_leases"),
+                      samples.back().leases,
                       visitor.streams(),
                       verdict.errors};
       verdict.minutes.push_back(line);

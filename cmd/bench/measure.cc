@@ -67,4 +67,14 @@ std::string loadAverage() {
   return text.data();
 }
 
+bool hasShaInstructions() {
+  // "sha_ni" of x86-64, "sha2" of arm64, each a word of its own.
+  std::ifstream file("/proc/cpuinfo");
+  std::string word;
+  while (file >> word) {
+    if (word == "sha_ni" || word == "sha2") return true;
+  }
+  return false;
+}
+
 }  // namespace counterfoil::cmd::bench

@@ -101,6 +101,8 @@ class WorkspaceState {
   // The newest reported lease of a secret, by one of its fingerprint texts.
   LeaseSlot slotOfFingerprint(std::string_view fingerprint) const;
   std::uint64_t liveLeases() const { return live_; }
+  // The live ones and those that ended in the last 24 h.
+  std::uint64_t rememberedLeases() const { return byId_.size(); }
   std::uint64_t outstanding(const PrincipalValue& grantee) const;
   const Approval* findApproval(std::string_view approvalId) const;
   const ProducerState* findProducer(std::string_view source, std::string_view producer) const;

@@ -90,9 +90,12 @@ std::filesystem::path FileKeyProvider::folderOf(WorkspaceNumber workspace) const
   return root_ / std::to_string(workspace.value);
 }
 
+std::optional<KeyFolder> FileKeyProvider::open(WorkspaceNumber workspace) const {
+  return KeyFolder::open(root_) ? KeyFolder::open(folderOf(workspace)) : std::nullopt;
+}
+
 std::uint32_t FileKeyProvider::currentVersion(WorkspaceNumber workspace) {
-  if (!KeyFolder::open(root_)) return 0;
-  const std::optional<KeyFolder> folder = KeyFolder::open(folderOf(workspace));
+  const std::optional<KeyFolder> folder = open(workspace);
   return folder ? versionsIn(*folder).newestLiving : 0;
 }
 
@@ -112,8 +115,8 @@ std::uint32_t FileKeyProvider::createVersion(WorkspaceNumber workspace) {
   return version;
 }
 
-std::shared_ptr<const crypto::AeadKey> FileKeyProvider::key(WorkspaceNumber workspace, std::uint32_t version) {
-  const std::optional<KeyFolder> folder = KeyFolder::open(root_) ? KeyFolder::open(folderOf(workspace)) : std::nullopt;
+std::shared_ptr<const crypto::AeadKey> FileKeyProvider::key(const std::optional<KeyFolder>& folder, WorkspaceNumber workspace,
+                                                            std::uint32_t version) {
   const KeyName name{workspace.value, version};
   const std::scoped_lock lock(mutex_);
   if (!folder || version == 0 || folder->has(destroyedName(version)) || !folder->has(keyName(version))) {
@@ -134,8 +137,9 @@ std::shared_ptr<const crypto::AeadKey> FileKeyProvider::key(WorkspaceNumber work
 }
 
 std::vector<Wrapped> FileKeyProvider::wrap(WorkspaceNumber workspace, std::uint32_t version, std::span<const WrapRequest> requests) {
-  if (version == kNewestVersion) version = currentVersion(workspace);
-  const auto kek = key(workspace, version);
+  const std::optional<KeyFolder> folder = open(workspace);
+  if (version == kNewestVersion) version = folder ? versionsIn(*folder).newestLiving : 0;
+  const auto kek = key(folder, workspace, version);
   if (kek == nullptr) failMissing(folderOf(workspace), version);
   std::vector<Wrapped> result;
   result.reserve(requests.size());
@@ -151,7 +155,7 @@ std::vector<Unwrapped> FileKeyProvider::unwrap(std::span<const UnwrapRequest> re
   std::vector<Unwrapped> result(requests.size());
   for (std::size_t index = 0; index < requests.size(); ++index) {
     const UnwrapRequest& request = requests[index];
-    const auto kek = key(request.workspace, request.version);
+    const auto kek = key(open(request.workspace), request.workspace, request.version);
     if (kek == nullptr) continue;
     auto plaintext = kek->open(request.nonce, request.associatedData, request.sealed);
     result[index].outcome = plaintext ? UnwrapOutcome::opened : UnwrapOutcome::notAuthentic;
@@ -161,7 +165,7 @@ std::vector<Unwrapped> FileKeyProvider::unwrap(std::span<const UnwrapRequest> re
 }
 
 void FileKeyProvider::destroyVersion(WorkspaceNumber workspace, std::uint32_t version) {
-  const std::optional<KeyFolder> folder = KeyFolder::open(root_) ? KeyFolder::open(folderOf(workspace)) : std::nullopt;
+  const std::optional<KeyFolder> folder = open(workspace);
   if (!folder) return;
   folder->lock();
   finishInterrupted(*folder);

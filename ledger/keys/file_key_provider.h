@@ -8,9 +8,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "ledger/crypto/random.h"
+#include "ledger/keys/key_file.h"
 #include "ledger/keys/key_provider.h"
 
 namespace counterfoil::keys {
@@ -32,8 +34,10 @@ class FileKeyProvider final : public KeyProvider {
  private:
   using KeyName = std::pair<std::uint64_t, std::uint32_t>;
 
-  // Null if the version is not there.
-  std::shared_ptr<const crypto::AeadKey> key(WorkspaceNumber workspace, std::uint32_t version);
+  // As it is at this moment; nullopt if the workspace has none.
+  std::optional<KeyFolder> open(WorkspaceNumber workspace) const;
+  // Null if the version is not there. `folder` was just opened.
+  std::shared_ptr<const crypto::AeadKey> key(const std::optional<KeyFolder>& folder, WorkspaceNumber workspace, std::uint32_t version);
   std::filesystem::path folderOf(WorkspaceNumber workspace) const;
 
   std::filesystem::path root_;  // <keys>/kek

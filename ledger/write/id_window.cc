@@ -1,6 +1,7 @@
 #include "ledger/write/id_window.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ledger/core/bytes.h"
 #include "ledger/core/encoding.h"
@@ -10,6 +11,10 @@ namespace counterfoil::write {
 namespace {
 
 constexpr std::size_t kReservedMax = 1'000'000;
+
+crypto::Bytes bytesOf(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
 
 void saveAnswer(ByteWriter& writer, const Answer& answer) {
   writer.number(static_cast<std::uint64_t>(answer.kind));
@@ -60,17 +65,32 @@ IdWindow::IdWindow(std::size_t entriesMax) : entriesMax_(entriesMax) {
   entries_.reserve(std::min(entriesMax, kReservedMax));
 }
 
-const WindowEntry* IdWindow::find(const EntryId& id) const {
+std::string IdWindow::packed(const Answer& answer) {
+  work_.clear();
+  ByteWriter writer(work_);
+  saveAnswer(writer, answer);
+  return {reinterpret_cast<const char*>(work_.data()), work_.size()};
+}
+
+std::optional<WindowEntry> IdWindow::find(const EntryId& id) const {
   const auto found = entries_.find(id);
-  return found == entries_.end() ? nullptr : &found->second;
+  if (found == entries_.end()) return std::nullopt;
+  WindowEntry entry{found->second.workspace, found->second.requestDigest, {}};
+  ByteReader reader(bytesOf(found->second.answer));
+  loadAnswer(reader, entry.answer);
+  entry.answer.receipt->number = entry.workspace;
+  entry.answer.receipt->id = id;
+  return entry;
 }
 
 Timestamp IdWindow::floor(Timestamp now) const {
   return std::max(Timestamp{now.nanoseconds - limits::kIdWindowSeconds * kNanosecondsPerSecond}, evicted_);
 }
 
-void IdWindow::add(const EntryId& id, WindowEntry entry) {
-  if (!entries_.try_emplace(id, std::move(entry)).second) return;
+void IdWindow::add(const EntryId& id, const WindowEntry& entry) {
+  const auto [place, added] = entries_.try_emplace(id, Kept{entry.workspace, entry.requestDigest, {}});
+  if (!added) return;
+  place->second.answer = packed(entry.answer);
   byTime_.emplace_hint(byTime_.end(), id);  // ids come nearly in order
   journal_.push_back({id, std::nullopt});
 }
@@ -78,8 +98,7 @@ void IdWindow::add(const EntryId& id, WindowEntry entry) {
 void IdWindow::amend(const EntryId& id, const Answer& answer) {
   const auto found = entries_.find(id);
   if (found == entries_.end()) return;
-  journal_.push_back({id, found->second.answer});
-  found->second.answer = answer;
+  journal_.push_back({id, std::exchange(found->second.answer, packed(answer))});
 }
 
 void IdWindow::commitTo(std::uint64_t mark) {
@@ -120,11 +139,11 @@ void IdWindow::save(std::vector<std::uint8_t>& out) const {
   writer.integer(evicted_.nanoseconds);
   writer.number(byTime_.size());
   for (const EntryId& id : byTime_) {
-    const WindowEntry& entry = entries_.at(id);
+    const Kept& kept = entries_.at(id);
     writer.fixed(id.bytes);
-    writer.number(entry.workspace.value);
-    writer.fixed(entry.requestDigest);
-    saveAnswer(writer, entry.answer);
+    writer.number(kept.workspace.value);
+    writer.fixed(kept.requestDigest);
+    writer.fixed(bytesOf(kept.answer));
   }
 }
 
@@ -134,14 +153,14 @@ bool IdWindow::load(crypto::Bytes bytes) {
   for (std::uint64_t left = reader.count(90); left > 0; --left) {
     EntryId id;
     reader.fixed(id.bytes);
-    WindowEntry entry;
-    entry.workspace.value = reader.number();
-    reader.fixed(entry.requestDigest);
-    loadAnswer(reader, entry.answer);
-    entry.answer.receipt->number = entry.workspace;
-    entry.answer.receipt->id = id;
+    Kept kept{};
+    kept.workspace.value = reader.number();
+    reader.fixed(kept.requestDigest);
+    Answer answer;
+    loadAnswer(reader, answer);
     if (reader.failed()) return false;
-    entries_.emplace(id, std::move(entry));
+    kept.answer = packed(answer);
+    entries_.emplace(id, std::move(kept));
     byTime_.emplace_hint(byTime_.end(), id);
   }
   return reader.complete();

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -24,11 +25,11 @@ class IdWindow {
  public:
   explicit IdWindow(std::size_t entriesMax);
 
-  const WindowEntry* find(const EntryId& id) const;
+  std::optional<WindowEntry> find(const EntryId& id) const;
   // Ids at or before this time are refused: they may have been forgotten.
   Timestamp floor(Timestamp now) const;
   // Remembers `entry`. A repeat of the id is ignored.
-  void add(const EntryId& id, WindowEntry entry);
+  void add(const EntryId& id, const WindowEntry& entry);
   // Replaces the answer of `id` (the second entry of one command changes what the first answers).
   void amend(const EntryId& id, const Answer& answer);
 
@@ -42,18 +43,27 @@ class IdWindow {
   std::size_t size() const { return entries_.size(); }
 
  private:
-  void evict();
-
+  // An answer takes a third of a kilobyte, a quarter of that as a snapshot has it; hardly any is ever asked for again.
+  struct Kept {
+    WorkspaceNumber workspace;
+    crypto::Digest requestDigest;
+    std::string answer;
+  };
   struct Change {
     EntryId id;
-    std::optional<Answer> before;  // nullopt: was added
+    std::optional<std::string> before;  // as Kept::answer; nullopt: was added
   };
+
+  void evict();
+  std::string packed(const Answer& answer);
+
   std::size_t entriesMax_;
   Timestamp evicted_;  // greatest time among what was evicted
-  std::unordered_map<EntryId, WindowEntry, IdHash<EntryId>> entries_;
+  std::unordered_map<EntryId, Kept, IdHash<EntryId>> entries_;
   std::set<EntryId> byTime_;  // UUIDv7 sorts by its time
   std::uint64_t journalStart_ = 0;
   std::deque<Change> journal_;
+  std::vector<std::uint8_t> work_;
 };
 
 }  // namespace counterfoil::write

@@ -4,6 +4,7 @@
 #include <future>
 
 #include "ledger/core/encoding.h"
+#include "ledger/core/limits.h"
 #include "ledger/core/outcome.h"
 #include "ledger/write/request_binding.h"
 
@@ -30,6 +31,9 @@ class Waiter {
  private:
   std::promise<Answer> promise_;
 };
+
+// Of each partition, however many there are: room for the largest request.
+constexpr std::size_t kPartitionIntakeBytesMin = 2 * limits::kRecordBytesMax;
 
 std::size_t sizeOf(const RedactionResult& redaction) {
   std::size_t bytes = kRequestOverhead;
@@ -59,13 +63,15 @@ Ledger::Ledger(log::EventLog& eventLog, keys::KeyProvider& provider, const Clock
   const std::uint32_t count = log_.partitions();
   LedgerPartitionOptions each;
   each.sequencer = options.sequencer;
-  each.sequencer.intakeBytesMax = options.sequencer.intakeBytesMax / count;
+  each.sequencer.intakeBytesMax = std::max(options.sequencer.intakeBytesMax / count, kPartitionIntakeBytesMin);
   each.snapshotEveryEntries = options.snapshotEveryEntries;
   each.follow = options.follow;
   const PartitionId ofSystem = log_.partitionOf(kSystemWorkspace);
   for (std::uint32_t index = 0; index < count; ++index) {
     const PartitionId partition{index};
     if (!options.snapshots.empty()) each.snapshot = snapshotPath(options.snapshots, partition);
+    each.sequencer.recordedElsewhere = nullptr;
+    if (partition != ofSystem) each.sequencer.recordedElsewhere = [this] { return partitionOf(kSystemWorkspace).lastRecordedAt(); };
     partitions_.push_back(std::make_unique<LedgerPartition>(log_, partition, ring_, known_, clock_, random_, each));
   }
   partition(ofSystem).onWorkspaceCreated([this](const NewWorkspace& workspace) { remember(workspace); });
@@ -134,6 +140,7 @@ SequencerStatus Ledger::status() const {
     all.clockPaused = all.clockPaused || one.clockPaused;
     all.takeOvers += one.takeOvers;
     all.liveLeases += one.liveLeases;
+    all.rememberedLeases += one.rememberedLeases;
     all.owedTerminals += one.owedTerminals;
     if (one.fault && (!all.fault || (one.fatal && !all.fatal))) {
       all.fault = one.fault;
@@ -185,8 +192,8 @@ std::vector<std::pair<std::string, WorkspaceNumber>> Ledger::workspaces() const 
   return result;
 }
 
-EntryId Ledger::freshId() {
-  return makeUuidV7(partitionOf(kSystemWorkspace).sequencer().approximateTime(), random_.bytes<10>());
+EntryId Ledger::freshId(WorkspaceNumber workspace) {
+  return makeUuidV7(partitionOf(workspace).sequencer().approximateTime(), random_.bytes<10>());
 }
 
 // What stops a request before the sequencer has it is told like what stops it later.
@@ -215,7 +222,7 @@ void Ledger::redactInto(Request& request, Event fact) {
 void Ledger::execute(std::string_view workspaceId, Command command, Completion done) {
   prepared(std::move(done), [&](Request& request) {
     request.workspace = command.kind == CommandKind::workspaceCreate ? kSystemWorkspace : resolve(workspaceId);
-    if (command.id == EntryId{}) command.id = freshId();
+    if (command.id == EntryId{}) command.id = freshId(request.workspace);
     if (!isUuidV7(command.id))
       throw Fault(ErrorCode::invalidValue, "the id of a request must be a UUIDv7", "leave it out, or make one with the time inside", "/id");
     Desk& desk = deskOf(request.workspace);
@@ -231,7 +238,7 @@ void Ledger::execute(std::string_view workspaceId, Command command, Completion d
 void Ledger::append(std::string_view workspaceId, Event fact, Completion done) {
   prepared(std::move(done), [&](Request& request) {
     request.workspace = resolve(workspaceId);
-    if (fact.id == EntryId{}) fact.id = freshId();
+    if (fact.id == EntryId{}) fact.id = freshId(request.workspace);
     if (!isUuidV7(fact.id))
       throw Fault(ErrorCode::invalidValue, "the id of a fact must be a UUIDv7", "leave it out, or make one with the time inside", "/id");
     request.kind = RequestKind::fact;
@@ -259,7 +266,7 @@ void Ledger::appendOwn(WorkspaceNumber workspace, RedactedEvent event, Completio
 
 void Ledger::appendOwn(WorkspaceNumber workspace, Event event, Completion done) {
   prepared(std::move(done), [&](Request& request) {
-    if (event.id == EntryId{}) event.id = freshId();
+    if (event.id == EntryId{}) event.id = freshId(workspace);
     request.workspace = workspace;
     request.kind = RequestKind::ledgerEvent;
     redactInto(request, std::move(event));

@@ -87,8 +87,8 @@ class Ledger {
   // The same for what is told to others: returns once everything that `visit` saw is durable. If the log refuses some of it, `visit` is
   // called again, with the state as it is then. Throws the partition's fault if it has stopped.
   void inspectDurable(WorkspaceNumber workspace, const std::function<void(const PartitionState&)>& visit);
-  // An id for a caller that gave none.
-  EntryId freshId();
+  // An id for a caller that gave none, of the time that counts where this workspace is recorded.
+  EntryId freshId(WorkspaceNumber workspace = kSystemWorkspace);
 
  private:
   struct Desk;  // what one workspace's requests need before they are sequenced

@@ -48,6 +48,7 @@ class LedgerPartition {
   Sequencer& sequencer() { return *sequencer_; }
   const Sequencer& sequencer() const { return *sequencer_; }
   bool running() const { return thread_.joinable(); }
+  Timestamp lastRecordedAt() const { return state_->lastRecordedAt(); }
   void acceptClock();
   // As Ledger's.
   void inspect(const std::function<void(const PartitionState&)>& visit);

@@ -48,14 +48,13 @@ void PartitionState::secretSeen(WorkspaceNumber workspace, std::uint32_t generat
 
 Answer PartitionState::fold(WorkspaceState& state, const EntryView& view, const LeafHash& leaf, const crypto::Digest& requestDigest) {
   state.apply(view, leaf);
-  lastRecordedAt_ = std::max(lastRecordedAt_, view.recordedAt);
+  lastRecordedAt_ = std::max(lastRecordedAt_.load(), view.recordedAt.nanoseconds);
   Answer answer = answerOf(view, leaf, state);
   if (view.known && view.kind() == Kind::leaseIssued && answer.lease) {
     // A grant that carried its secret is two entries of one command: the first one's answer shows the lease after both.
     const Lease* lease = state.findLease(answer.lease->id);
     if (!lease->reported && view.id == derivedId(lease->grantEntry, lease->id, 1)) {
-      const WindowEntry* first = window_.find(lease->grantEntry);
-      if (first != nullptr) {
+      if (const std::optional<WindowEntry> first = window_.find(lease->grantEntry)) {
         Answer amended = first->answer;
         amended.lease = answer.lease;
         window_.amend(lease->grantEntry, amended);

@@ -2,6 +2,7 @@
 // speculative until committed.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <unordered_map>
@@ -38,8 +39,8 @@ class PartitionState final : public StateObserver {
   TimerQueue& timers() { return timers_; }
   log::FoldState& durable() { return durable_; }
   const log::FoldState& durable() const { return durable_; }
-  // The greatest recordedAt of all chains.
-  Timestamp lastRecordedAt() const { return lastRecordedAt_; }
+  // The greatest recordedAt of all chains. Any thread.
+  Timestamp lastRecordedAt() const { return {lastRecordedAt_.load(std::memory_order_relaxed)}; }
 
   // Folds a record read from the log: at start, after a failed append, on a follower. Throws Fault(logDamaged) when content and header
   // disagree. Gives the id of the entry, if it could be read.
@@ -68,7 +69,7 @@ class PartitionState final : public StateObserver {
   IdWindow window_;
   TimerQueue timers_;
   log::FoldState durable_;
-  Timestamp lastRecordedAt_;
+  std::atomic<std::int64_t> lastRecordedAt_{0};  // nanoseconds
   std::unordered_map<WorkspaceNumber, std::unique_ptr<WorkspaceState>, WorkspaceNumberHash> workspaces_;
   std::unordered_set<WorkspaceState*> batch_;    // touched by the batch being built
   std::unordered_set<WorkspaceState*> touched_;  // with changes that are not committed

@@ -66,9 +66,16 @@ void Sequencer::submit(Request request) {
 
 void Sequencer::start() {
   takeOver(nullptr);
-  ledgerClock_.emplace(clock_, state_.lastRecordedAt(), options_.clockAccepted);
+  startClock();
   const std::lock_guard lock(mutex_);
   status_.ready = true;
+}
+
+void Sequencer::startClock() {
+  Timestamp last = state_.lastRecordedAt();
+  // A partition may have been idle for days while the ledger as a whole was not.
+  if (last.nanoseconds != 0 && options_.recordedElsewhere) last = std::max(last, options_.recordedElsewhere());
+  ledgerClock_.emplace(clock_, last, options_.clockAccepted);
 }
 
 void Sequencer::takeOver(std::vector<EntryId>* landed) {
@@ -231,18 +238,22 @@ void Sequencer::acceptClock() {
 
 void Sequencer::count(const std::vector<WorkspaceNumber>& workspaces) {
   std::int64_t live = 0;
+  std::int64_t remembered = 0;
   std::int64_t owed = 0;
   for (const WorkspaceNumber number : workspaces) {
     const WorkspaceState* workspace = state_.findWorkspace(number);
-    const LeaseCounts now = workspace == nullptr ? LeaseCounts{} : LeaseCounts{workspace->liveLeases(), workspace->owedLeases()};
+    const LeaseCounts now =
+        workspace == nullptr ? LeaseCounts{} : LeaseCounts{workspace->liveLeases(), workspace->rememberedLeases(), workspace->owedLeases()};
     LeaseCounts& before = counted_[number];
     live += static_cast<std::int64_t>(now.live) - static_cast<std::int64_t>(before.live);
+    remembered += static_cast<std::int64_t>(now.remembered) - static_cast<std::int64_t>(before.remembered);
     owed += static_cast<std::int64_t>(now.owed) - static_cast<std::int64_t>(before.owed);
     before = now;
   }
-  if (live == 0 && owed == 0) return;
+  if (live == 0 && remembered == 0 && owed == 0) return;
   const std::lock_guard lock(mutex_);
   status_.liveLeases += static_cast<std::uint64_t>(live);
+  status_.rememberedLeases += static_cast<std::uint64_t>(remembered);
   status_.owedTerminals += static_cast<std::uint64_t>(owed);
 }
 
@@ -375,7 +386,7 @@ void Sequencer::tryAgain() {
     try {
       const bool goesOn = wrote_;
       takeOver(nullptr);
-      if (!goesOn || !ledgerClock_) ledgerClock_.emplace(clock_, state_.lastRecordedAt(), options_.clockAccepted);
+      if (!goesOn || !ledgerClock_) startClock();
       const std::lock_guard lock(mutex_);
       status_.fault.reset();
       status_.ready = true;

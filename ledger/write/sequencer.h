@@ -37,6 +37,8 @@ struct SequencerOptions {
   std::size_t requestsWorthABatch = 16;
   std::size_t windowEntriesMax = 1'000'000;
   bool clockAccepted = false;
+  // The greatest recordedAt of another partition of the ledger, which counts as well when this one's clock starts. Empty: there is none.
+  std::function<Timestamp()> recordedElsewhere;
 };
 
 // A workspace that `_system` allocated.
@@ -61,6 +63,7 @@ struct SequencerStatus {
   std::uint64_t recordsRead = 0;
   std::uint64_t recordsVoid = 0;
   std::uint64_t liveLeases = 0;
+  std::uint64_t rememberedLeases = 0;  // and those that ended in the last 24 h
   std::uint64_t owedTerminals = 0;  // leases whose end is decided and not yet recorded
 };
 
@@ -137,6 +140,7 @@ class Sequencer {
   // What the status has counted of a workspace.
   struct LeaseCounts {
     std::uint64_t live = 0;
+    std::uint64_t remembered = 0;
     std::uint64_t owed = 0;
   };
   struct Result {
@@ -152,6 +156,7 @@ class Sequencer {
   void handleResults();
   void settle(Batch& batch);
   void recover(std::vector<std::unique_ptr<Batch>> failed, const log::AppendResult& why);
+  void startClock();
   void takeOver(std::vector<EntryId>* landed);
   void tryAgain();
   // Gives back the pen: from now on this node follows.

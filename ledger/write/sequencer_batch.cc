@@ -246,8 +246,7 @@ void Sequencer::recordOverloads(Batch& batch, Timestamp now) {
 // ---- what was asked ----
 
 bool Sequencer::answerRepeat(Batch& batch, Request& request, Timestamp now) {
-  const WindowEntry* first = state_.window().find(request.id());
-  if (first != nullptr) {
+  if (const std::optional<WindowEntry> first = state_.window().find(request.id())) {
     if (first->workspace != request.workspace || first->requestDigest != request.redaction().requestDigest) {
       throw Fault(ErrorCode::idempotencyConflict, "another request had this id",
                   "use a fresh UUIDv7 for each request, and the same one for its repeats", "/id");

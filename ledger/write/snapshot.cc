@@ -206,7 +206,7 @@ bool SnapshotFile::read(PartitionState& state, KnownSecretStore& known, keys::Ke
   const std::string_view fold = reader.text();
   why = "its content is not in the expected form";
   if (!log::FoldState::load({reinterpret_cast<const std::uint8_t*>(fold.data()), fold.size()}, state.durable_)) return false;
-  state.lastRecordedAt_.nanoseconds = reader.integer();
+  state.lastRecordedAt_ = reader.integer();
   if (!loadKeys(reader, ring)) return false;
   std::vector<keys::WrappedKey> passedOver;
   for (std::uint64_t left = reader.count(30); left > 0; --left) {

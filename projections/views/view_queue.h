@@ -29,7 +29,7 @@ struct ViewTask {
 // A view waits as long as `each` for every view that waits, at most `waitMax`: so at most one transaction begins in `each`, unless more
 // views than waitMax / each are busy. Up to that many transactions a second nobody waits noticeably.
 struct ViewPace {
-  std::size_t recordsEnough = 64;                   // of one view: not worth more waiting
+  std::size_t recordsEnough = 256;                  // of one view: not worth more waiting
   std::size_t bytesEnough = 16 * 1024 * 1024;       // of all views: nothing waits any more
   std::int64_t eachNanoseconds = 10'000'000;        // 10 ms
   std::int64_t waitMaxNanoseconds = 5'000'000'000;  // 5 s

@@ -14,7 +14,7 @@ constexpr std::uint64_t kMemoryEvery = 4'096;  // records between two looks at t
 // Live views whose pages stay in memory between two transactions. The others read them again, mostly from the system's cache.
 constexpr std::size_t kWarmViews = 32;
 // While this much is waited for the oldest task beyond the pace, or for one task to be done, the thread takes turns with others.
-constexpr std::int64_t kLateNanoseconds = 2'000'000'000;
+constexpr std::int64_t kLateNanoseconds = 10'000'000'000;
 // Between two looks at what is due: clocks are inputs, and what is due when follows from how much waits.
 constexpr std::chrono::milliseconds kLookAgain{10};
 

@@ -310,7 +310,7 @@ asio::awaitable<Response> finishProducer(Service& service, std::shared_ptr<Impor
   };
   const bool unfinished = co_await onPool(service.blocking, ask);
   if (unfinished) {
-    RedactedEvent event = write::importFinished(use->source(), producer, use->countsOf(producer), service.ledger.freshId());
+    RedactedEvent event = write::importFinished(use->source(), producer, use->countsOf(producer), service.ledger.freshId(workspace));
     const auto submit = [&](write::Completion done) { service.ledger.appendOwn(workspace, std::move(event), std::move(done)); };
     static_cast<void>(co_await recorded(submit));
   }

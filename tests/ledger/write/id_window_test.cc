@@ -29,9 +29,9 @@ WindowEntry entryOf(std::uint64_t seq) {
 TEST(IdWindow, FindsWhatWasAdded) {
   IdWindow window(10);
   window.add(idAt(5, 1), entryOf(3));
-  ASSERT_NE(window.find(idAt(5, 1)), nullptr);
+  ASSERT_TRUE(window.find(idAt(5, 1)).has_value());
   EXPECT_EQ(window.find(idAt(5, 1))->answer.lease->id, "lease-3");
-  EXPECT_EQ(window.find(idAt(5, 2)), nullptr);
+  EXPECT_FALSE(window.find(idAt(5, 2)).has_value());
 }
 
 TEST(IdWindow, TheFirstAnswerStays) {
@@ -50,7 +50,7 @@ TEST(IdWindow, RollbackForgetsWhatIsNotCommittedAndRestoresAmendedAnswers) {
   window.amend(idAt(9, 1), amended);
   window.add(idAt(8, 2), entryOf(2));
   window.rollback();
-  EXPECT_EQ(window.find(idAt(8, 2)), nullptr);
+  EXPECT_FALSE(window.find(idAt(8, 2)).has_value());
   EXPECT_EQ(window.find(idAt(9, 1))->answer.lease->uses, 1U);
 }
 
@@ -61,8 +61,8 @@ TEST(IdWindow, ACommittedBatchSurvivesTheRollbackOfTheNext) {
   window.add(idAt(8, 2), entryOf(2));
   window.commitTo(mark);
   window.rollback();
-  EXPECT_NE(window.find(idAt(9, 1)), nullptr);
-  EXPECT_EQ(window.find(idAt(8, 2)), nullptr);
+  EXPECT_TRUE(window.find(idAt(9, 1)).has_value());
+  EXPECT_FALSE(window.find(idAt(8, 2)).has_value());
 }
 
 TEST(IdWindow, EvictsTheOldestIdsAndNeverLetsThemInAgain) {
@@ -71,8 +71,8 @@ TEST(IdWindow, EvictsTheOldestIdsAndNeverLetsThemInAgain) {
   window.add(idAt(10, 2), entryOf(2));
   window.add(idAt(20, 3), entryOf(3));
   window.commitTo(window.mark());
-  EXPECT_EQ(window.find(idAt(30, 1)), nullptr);
-  EXPECT_NE(window.find(idAt(20, 3)), nullptr);
+  EXPECT_FALSE(window.find(idAt(30, 1)).has_value());
+  EXPECT_TRUE(window.find(idAt(20, 3)).has_value());
   EXPECT_EQ(window.floor(kNow), uuidV7Time(idAt(30, 1))) << "an id as old as the evicted one may have been forgotten";
 }
 

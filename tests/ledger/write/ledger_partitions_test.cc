@@ -238,6 +238,44 @@ TEST_F(LedgerPartitionsTest, WhatIsWrongWithOnePartitionLeavesTheOthers) {
   EXPECT_FALSE(grant(node.ledger, "beta", "one").denied);
 }
 
+TEST_F(LedgerPartitionsTest, APartitionThatWasIdleTakesTheTimeOfTheSystemsRecord) {
+  const auto create1 = [&](Node& node, const char* id) {
+    create(node.ledger, id);
+    allow(node.ledger, id);
+  };
+  {
+    Node node(*this, 1, false, {});
+    create1(node, "alpha");  // in partition 1
+    ASSERT_EQ(node.ledger.home(*node.ledger.findWorkspace("alpha")), PartitionId{1});
+    clock_.advanceSeconds(20 * 3600);
+    create1(node, "beta");  // `_system` has an entry of now, alpha's partition has none
+    node.ledger.drain();
+  }
+  clock_.setSynchronised(false);
+  clock_.advanceSeconds(20 * 3600);
+  {
+    Node node(*this, 1, false, {});
+    EXPECT_FALSE(node.ledger.status().clockPaused);
+    EXPECT_FALSE(grant(node.ledger, "alpha", "one").denied);
+    EXPECT_FALSE(node.ledger.status(PartitionId{1}).clockPaused) << "40 hours after its last entry, 20 after the ledger's";
+  }
+  clock_.advanceSeconds(30 * 3600);
+  Node late(*this, 1, false, {});
+  grant(late.ledger, "alpha", "two");
+  EXPECT_TRUE(late.ledger.status(PartitionId{1}).clockPaused) << "nothing in the ledger is younger than a day";
+}
+
+TEST_F(LedgerPartitionsTest, EachPartitionHasRoomForTheLargestRequestHoweverManyThereAre) {
+  LedgerOptions options = Node::optionsOf(false, {});
+  options.sequencer.intakeBytesMax = 900;  // 300 bytes for each: nothing has room there
+  log::MemoryLog log(partitions_, {1, ++incarnations_, "node-1", "", 1});
+  Ledger ledger(log, provider_, clock_, random_, options);
+  ledger.start([](const std::string&) {});
+  create(ledger, "alpha");
+  allow(ledger, "alpha");
+  EXPECT_FALSE(grant(ledger, "alpha", "one").denied);
+}
+
 TEST_F(LedgerPartitionsTest, AFailedAppendDropsNoKeysOfAnotherPartition) {
   Node node(*this, 1, false, {}, log::Delivery::pumped);
   std::atomic<bool> pumping{true};
