@@ -54,6 +54,9 @@ constexpr std::size_t kDescriptorsOfAView = 3;
 constexpr std::size_t kDescriptorsOfAReader = 12;  // up to four connections stay open
 constexpr std::chrono::seconds kLongestPause{1};
 constexpr std::chrono::milliseconds kLongestKeyPause{10'000};
+// A reading verb on the folder keeps the views while it brings them up to the log and reads them: most for less than a second.
+constexpr timespec kViewsPause{0, 50'000'000};
+constexpr int kViewsTries = 600;
 
 // As many descriptors as the hard limit gives: each connection is one, each open view three.
 void raiseDescriptorLimit() {
@@ -194,6 +197,20 @@ std::unique_ptr<Session> openWhenKeysAnswer(const CommonOptions& common, bool ac
   }
 }
 
+// Makes this process the one that keeps the views; null if a signal came first. Throws Fault(dataInUse) if another one does not let go.
+std::unique_ptr<log::LockFile> lockViews(const std::filesystem::path& folder, const sigset_t& signals) {
+  for (int tries = 1;; ++tries) {
+    try {
+      return std::make_unique<log::LockFile>(folder / "lock");
+    } catch (const Fault& fault) {
+      if (fault.code() != ErrorCode::dataInUse || tries == kViewsTries) throw;
+      if (tries == 1) spdlog::info("waiting for who reads the views: {}", fault.what());
+    }
+    const int signal = ::sigtimedwait(&signals, nullptr, &kViewsPause);
+    if (signal == SIGTERM || signal == SIGINT) return nullptr;
+  }
+}
+
 void waitForEnd(const sigset_t& signals, server::Server& running, KeyServiceWatch& keyService) {
   const auto watchdog = watchdogInterval();
   const auto pause = watchdog ? std::min<std::chrono::microseconds>(*watchdog, kLongestPause) : kLongestPause;
@@ -231,6 +248,15 @@ void waitForSystemView(Session& session, views::ViewSet& runner) {
     }
     if (const auto fault = runner.fault()) throw Fault(*fault);
   }
+}
+
+server::RateLimitOptions ratesOf(const Config& config) {
+  server::RateLimitOptions rates;
+  rates.workspacePerSecond = static_cast<double>(config.workspacePerSecond);
+  rates.workspaceBurst = 2 * rates.workspacePerSecond;
+  rates.principalPerSecond = static_cast<double>(config.principalPerSecond);
+  rates.principalBurst = 2 * rates.principalPerSecond;
+  return rates;
 }
 
 std::function<void(double)> acknowledgementsOf(server::Metrics& metrics) {
@@ -274,7 +300,8 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   const Config& config = session.config();
 
   views::makeViewFolder(config.viewsFolder());
-  const log::LockFile viewLock(config.viewsFolder() / "lock");
+  const std::unique_ptr<log::LockFile> viewLock = lockViews(config.viewsFolder(), signals);
+  if (viewLock == nullptr) return 0;
   views::ViewRunnerOptions viewOptions;
   viewOptions.files.folder = config.viewsFolder();
   viewOptions.workers = config.viewWorkers;
@@ -293,12 +320,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   server::ViewReaders readers(config.viewsFolder(), placesFor(8, kDescriptorsOfAReader, kOpenReadersMax));
   server::AccessRecorder access(session.ledger(), session.clock());
   server::AuditRecorder audit(session.ledger(), session.clock());
-  server::RateLimitOptions rates;
-  rates.workspacePerSecond = static_cast<double>(config.workspacePerSecond);
-  rates.workspaceBurst = 2 * rates.workspacePerSecond;
-  rates.principalPerSecond = static_cast<double>(config.principalPerSecond);
-  rates.principalBurst = 2 * rates.principalPerSecond;
-  server::RateLimits limits(session.clock(), rates);
+  server::RateLimits limits(session.clock(), ratesOf(config));
   server::Metrics metrics;
   server::FaultLog faults(session.clock());
   boost::asio::thread_pool blocking(kBlockingThreads);
@@ -341,8 +363,9 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   service.logTrouble = [&duty] { return duty->logTrouble(); };
   KeyServiceWatch keyService(session.provider(), blocking);
   server::Server running(service, options);
-  running.start();
+  // Its addresses are taken: who sees that it is ready finds it here as well.
   const ServerFile file(config.serverFile(), running, config.tokenSocket(), options.certificate);
+  running.start();
   print("counterfoil serves " + running.url() + (running.adminUrl().empty() ? "" : ", health and metrics at " + running.adminUrl()));
   std::cout.flush();
   notifyServiceManager("READY=1");

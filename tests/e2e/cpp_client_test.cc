@@ -5,6 +5,7 @@
 
 #include "clients/cpp/client.h"
 #include "tests/e2e/running_server.h"
+#include "tests/support/free_port.h"
 
 namespace counterfoil::test {
 namespace {
@@ -27,7 +28,7 @@ constexpr std::string_view kSecret = "the-secret-of-the-cpp-client-4711";
 class CppClient : public testing::Test {
  protected:
   void SetUp() override {
-    serve("127.0.0.1:0");
+    serve("127.0.0.1:" + std::to_string(freePort()));
     ASSERT_EQ(ledger_.in({"policy", "set", "-"}, kPolicy).status, 0);
   }
   // A server that comes back must have the address it had.

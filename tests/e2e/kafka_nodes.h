@@ -1,33 +1,17 @@
 // Two nodes of one ledger on a real Kafka, each with a data folder of its own, and what their tests ask of them.
 #pragma once
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <memory>
 #include <string>
 
 #include "tests/e2e/running_server.h"
+#include "tests/support/free_port.h"
 #include "tests/support/kafka_cluster.h"
 
 namespace counterfoil::test {
 
 using Clock = std::chrono::steady_clock;
-
-// One that was free a moment ago.
-inline int freePort() {
-  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  EXPECT_EQ(::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  ::close(descriptor);
-  return ntohs(address.sin_port);
-}
 
 // `serve` in a data folder of its own, with the ledger's common keys.
 class Node {
@@ -68,7 +52,7 @@ class Node {
  private:
   std::string name_;
   std::filesystem::path data_;
-  int port_ = 0;
+  std::uint16_t port_ = 0;
   std::string admin_;
   std::unique_ptr<Process> process_;
 };
@@ -94,7 +78,7 @@ class KafkaNodes : public ::testing::Test {
 
   // The node that writes all there is, once there is one.
   Node* writer() {
-    for (const auto end = Clock::now() + std::chrono::seconds(30); Clock::now() < end;) {
+    for (const auto end = Clock::now() + std::chrono::seconds(60); Clock::now() < end;) {
       for (Node* node : {a_.get(), b_.get()}) {
         if (node->written() == partitions_) return node;
       }
@@ -106,7 +90,7 @@ class KafkaNodes : public ::testing::Test {
   // At the node that writes: only it can record a token.
   std::string mint(const std::string& role, const std::string& workspace) {
     Result minted;
-    for (const auto end = Clock::now() + std::chrono::seconds(30); minted.status != 0 && Clock::now() < end;) {
+    for (const auto end = Clock::now() + std::chrono::seconds(60); minted.status != 0 && Clock::now() < end;) {
       const Node* const node = writer();
       if (node == nullptr) break;
       minted = runProgram({"token", "mint", "--role", role, "--workspace", workspace, "--data", node->data().string()});
@@ -128,7 +112,7 @@ class KafkaNodes : public ::testing::Test {
 template <class Ask>
 HttpAnswer insist(const Ask& ask) {
   HttpAnswer answer;
-  const auto end = Clock::now() + std::chrono::seconds(30);
+  const auto end = Clock::now() + std::chrono::seconds(60);
   do {
     answer = ask();
   } while ((answer.status == 503 || answer.status == 0) && Clock::now() < end);

@@ -32,7 +32,7 @@ TEST_F(KafkaNodes, AGrantThroughEitherNodeAndNothingLostWhenTheWriterIsKilled) {
     acknowledged.insert(lease);
     last = answer.at({"receipt", "seq"});
   }
-  ASSERT_EQ(throughSecond.get("/v1/workspaces/acme/leases/lease-0?wait=" + last).status, 200);
+  ASSERT_EQ(insist([&] { return throughSecond.get("/v1/workspaces/acme/leases/lease-0?wait=" + last); }).status, 200);
 
   first = writer();
   ASSERT_NE(first, nullptr);
@@ -43,15 +43,15 @@ TEST_F(KafkaNodes, AGrantThroughEitherNodeAndNothingLostWhenTheWriterIsKilled) {
   HttpAnswer answer;
   do {
     answer = throughOther.post("/v1/workspaces/acme/leases", grantBody("after"));
-  } while (answer.status != 201 && Clock::now() - killed < std::chrono::seconds(30));
+  } while (answer.status != 201 && Clock::now() - killed < std::chrono::seconds(60));
   const auto stall = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - killed).count();
   ASSERT_EQ(answer.status, 201) << answer;
   std::cout << "[          ] first receipt " << stall << " ms after the writer was killed\n";
-  EXPECT_LT(stall, 10'000);
+  EXPECT_LT(stall, 20'000) << "twice what a machine with nothing else to do needs";
   acknowledged.insert("after");
   last = answer.at({"receipt", "seq"});
   for (const std::string& lease : acknowledged) {
-    const HttpAnswer found = throughOther.get("/v1/workspaces/acme/leases/" + lease + "?wait=" + last);
+    const HttpAnswer found = insist([&] { return throughOther.get("/v1/workspaces/acme/leases/" + lease + "?wait=" + last); });
     EXPECT_EQ(found.status, 200) << lease << '\n' << found;
   }
   // The one that was killed comes back, and follows.

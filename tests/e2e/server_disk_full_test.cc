@@ -132,7 +132,7 @@ TEST_F(ServerDiskFull, UnderLoadLosesNothingAndGoesOnByItselfWhenThereIsSpace) {
 
     const int before = load.recorded;
     free();
-    const bool recovered = until(server.process(), 20'000, [&] { return load.recorded > before + 200; });
+    const bool recovered = until(server.process(), 60'000, [&] { return load.recorded > before + 200; });
     EXPECT_TRUE(recovered) << "nothing is recorded although there is space";
     if (!recovered) load.giveUp();
     load.finish();
@@ -143,7 +143,7 @@ TEST_F(ServerDiskFull, UnderLoadLosesNothingAndGoesOnByItselfWhenThereIsSpace) {
     ASSERT_EQ(last.status, 201) << last;
     const std::uint64_t seq = std::stoull(last.at({"receipt", "seq"}));
     HttpAnswer stats;
-    EXPECT_TRUE(until(server.process(), 20'000, [&] { return seqOf(stats = owner.get(kStats)) >= seq; }))
+    EXPECT_TRUE(until(server.process(), 60'000, [&] { return seqOf(stats = owner.get(kStats)) >= seq; }))
         << "the view stays behind: " << stats;
     EXPECT_EQ(owner.get("/v1/workspaces/w1/entries?limit=1").status, 200);
     EXPECT_EQ(server.stop(), 0) << server.process().error;
@@ -161,7 +161,7 @@ TEST_F(ServerDiskFull, UnderLoadLosesNothingAndGoesOnByItselfWhenThereIsSpace) {
   RunningServer again(ledger);
   HttpClient owner = again.client("owner");
   HttpAnswer stats;
-  EXPECT_TRUE(until(again.process(), 20'000, [&] { return seqOf(stats = owner.get(kStats)) + 1 >= entries; })) << stats;
+  EXPECT_TRUE(until(again.process(), 60'000, [&] { return seqOf(stats = owner.get(kStats)) + 1 >= entries; })) << stats;
   EXPECT_EQ(stats.at({"kinds", "tool.invoked"}), std::to_string(leaves.size() + 1));
   EXPECT_EQ(again.stop(), 0);
   expectVerified(ledger);

@@ -141,7 +141,7 @@ TEST_F(ServerImportOfTheSample, AServerKilledInTheMiddleLosesNothingAndRepeatsNo
 TEST_F(ServerImportOfTheSample, ComesThroughATightRateLimitInItsOrder) {
   const ImportedRecord expected = fromFolder(sample_);
   const LedgerFolder ledger;
-  RunningServer server(ledger, {"COUNTERFOIL_PRINCIPAL_ENTRIES_PER_SECOND=1000"});
+  RunningServer server(ledger, {"COUNTERFOIL_PRINCIPAL_ENTRIES_PER_SECOND=500"});
   const Result imported = ledger.in(words(sample_));
   ASSERT_EQ(imported.status, 0) << imported;
   EXPECT_EQ(textAt(imported.json(), {"recorded"}), std::to_string(kSampleFacts));

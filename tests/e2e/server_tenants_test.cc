@@ -17,7 +17,7 @@ using testing::HasSubstr;
 constexpr int kTenants = 200;
 constexpr int kFloodConnections = 32;
 // For 2 cores that also run the flood, under a sanitizer or beside other work; idle machines see some 10 ms.
-constexpr std::int64_t kOthersP99Ms = 1'000;
+constexpr std::int64_t kOthersP99Ms = 5'000;
 
 std::string nameOf(int tenant) {
   return "t" + std::to_string(tenant);
@@ -99,7 +99,7 @@ TEST_F(ServerTenants, AFloodOfOneIsRefusedOnTheRecordAndTheOthersAreServed) {
   }
   Latencies others, revocations;
   Ids ids(71);
-  const std::int64_t deadline = nowMicroseconds() + 30'000'000;
+  const std::int64_t deadline = nowMicroseconds() + 120'000'000;
   for (int turn = 0; (turn < 3 * kTenants || told.limited < 1'000) && nowMicroseconds() < deadline; ++turn) {
     const int tenant = 1 + turn % (kTenants - 1);
     const std::int64_t started = nowMicroseconds();

@@ -16,7 +16,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-constexpr int kSoonMs = 5'000;  // well below the handshake's limit of 10 s
+constexpr int kSoonMs = 9'000;  // below the handshake's limit of 10 s
 
 class ServerTls : public testing::Test {
  protected:
@@ -469,7 +469,7 @@ TEST_F(ServerTlsHostile, HandshakesThatStopHalfWayStopNobodyElse) {
   for (int count = 0; count < 20; ++count) {
     EXPECT_EQ(honest.post("/v1/workspaces/w1/facts", token, plainFact(ids.next())).status, 201) << honest.program().error;
   }
-  EXPECT_LT(nowMicroseconds() - from, 5'000'000);
+  EXPECT_LT(nowMicroseconds() - from, 9'000'000) << "somebody waited for the handshake's limit";
 }
 
 TEST_F(ServerTlsHostile, HandshakesThatStopHalfWayAreEndedAfterTenSeconds) {

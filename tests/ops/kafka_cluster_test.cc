@@ -39,7 +39,7 @@ std::ostream& operator<<(std::ostream& stream, const Ran& ran) {
   return stream << "exit status " << ran.status << '\n' << ran.out << ran.error;
 }
 
-Ran run(const Words& words, const std::string& input = {}, int timeoutMs = 60'000) {
+Ran run(const Words& words, const std::string& input = {}, int timeoutMs = 120'000) {
   ProgramOptions options;
   options.environment = {"COUNTERFOIL_KAFKA_ADMIN=" + (kPrograms / "kafka_admin").string()};
   Program program(words, options);
@@ -49,7 +49,7 @@ Ran run(const Words& words, const std::string& input = {}, int timeoutMs = 60'00
   return {status, program.out, program.error};
 }
 
-Ran cluster(Words words, int timeoutMs = 60'000) {
+Ran cluster(Words words, int timeoutMs = 120'000) {
   words.insert(words.begin(), kOps / "cluster");
   words.insert(words.end(), {"--folder", kFolder});
   return run(words, {}, timeoutMs);

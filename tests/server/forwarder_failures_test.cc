@@ -120,6 +120,7 @@ TEST_F(ForwarderFailure, HalfAnAnswerIsNone) {
     const std::string answer = post("/v1/echo", "hello");
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 503")) << half.substr(0, 60);
     EXPECT_THAT(answer, HasSubstr("\"code\":\"indeterminate\"")) << half.substr(0, 60);
+    EXPECT_TRUE(until([&] { return !server.requests().empty(); })) << half.substr(0, 60);
     EXPECT_EQ(server.requests().size(), 1U) << half.substr(0, 60);
     node_.reset();
   }
@@ -140,7 +141,7 @@ TEST_F(ForwarderFailure, AnAnswerThatTakesTooLongIsGivenUp) {
   const std::string answer = post("/v1/wait", "hello");
   EXPECT_THAT(answer, HasSubstr("\"code\":\"indeterminate\""));
   EXPECT_THAT(get("/v1/wait"), HasSubstr("\"code\":\"not_ready\""));
-  EXPECT_EQ(writer_->dispatched, 2);
+  EXPECT_TRUE(until([&] { return writer_->dispatched == 2; })) << writer_->dispatched;
 }
 
 TEST_F(ForwarderFailure, ACallerWhoStopsHalfWayIsToldAndTheWriterSeesItCut) {
@@ -173,7 +174,7 @@ TEST_F(ForwarderFailure, TheEndDoesNotWaitForTheOtherNode) {
   EXPECT_TRUE(until([&] { return writer_->dispatched == 1; }));
   const auto before = std::chrono::steady_clock::now();
   node_->stop();
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(10));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(30));
 }
 
 }  // namespace

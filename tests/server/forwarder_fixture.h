@@ -23,7 +23,7 @@ class ForwarderTest : public testing::Test {
  protected:
   ForwarderTest() {
     options_.nodeName = "node-b";
-    options_.limits.answer = milliseconds(5'000);
+    options_.limits.answer = milliseconds(20'000);
     options_.look = milliseconds(50);
     options_.sendToListener = milliseconds(1'000);
   }

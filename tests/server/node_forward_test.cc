@@ -292,6 +292,8 @@ TEST_F(NodeForward, ACertificateThatTheWriterDoesNotBelieveIsSaidToBe) {
     EXPECT_THAT(answer.body, testing::AllOf(HasSubstr("does not believe this node's certificate"), HasSubstr("peer_ca")));
   }
   EXPECT_FALSE(a_->ledger().findWorkspace("acme"));
+  const auto told = [&] { return lines.with("certificate_not_believed") != 0; };
+  EXPECT_TRUE(client.program().until(told)) << "the writer may say so after its answer has come";
   EXPECT_EQ(lines.with("certificate_not_believed"), 1U) << "once a minute, at the writer";
   EXPECT_EQ(lines.with("writer_unreached: the node that writes is not reached: it does not believe this node's certificate"), 1U);
 }

@@ -43,7 +43,7 @@ inline std::int64_t nowMicroseconds() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-inline constexpr int kProcessTimeoutMs = 120'000;
+inline constexpr int kProcessTimeoutMs = 300'000;
 
 struct ProgramOptions {
   std::vector<std::string> environment;  // "NAME=value", before what the surroundings have; COUNTERFOIL_* of those are not handed on

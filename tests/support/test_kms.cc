@@ -20,6 +20,7 @@
 #include "ledger/core/encoding.h"
 #include "ledger/crypto/aead.h"
 #include "ledger/crypto/random.h"
+#include "tests/support/free_port.h"
 
 namespace counterfoil::test {
 namespace {
@@ -89,7 +90,6 @@ struct TestKms::State {
     acceptor->set_option(asio::socket_base::reuse_address(true));
     acceptor->bind(Tcp::endpoint(asio::ip::address_v4::loopback(), port));
     acceptor->listen();
-    port = acceptor->local_endpoint().port();
     accepting = std::thread([this] { acceptAll(); });
   }
 
@@ -360,8 +360,8 @@ struct TestKms::State {
   asio::ssl::context tls;
   std::optional<Tcp::acceptor> acceptor;
   std::thread accepting;
-  std::uint16_t port = 0;
-  mutable std::mutex mutex;  // guards what follows
+  const std::uint16_t port = freePort();  // the same after a stop
+  mutable std::mutex mutex;               // guards what follows
   std::condition_variable changed;
   std::list<Connection> connections;
   bool stopping = false;

@@ -34,19 +34,21 @@ def kill_leader(stage):
 
 
 def leader_moves(stage):
-    """2: the leadership goes round, ten times."""
-    place = kafka.TopicPartition(stage.topic, 0)
+    """2: the leadership of every partition goes round, ten times."""
+    numbers = list(range(stage.partitions))
     for _ in range(4 if stage.short else 10):
-        replicas = list(stage.cluster.partition(stage.topic)["replica_nodes"])
-        turned = replicas[1:] + replicas[:1]
-        stage.cluster.ask(lambda admin: admin.alter_partition_reassignments({place: turned}))
+        turned = {}
+        for number in numbers:
+            replicas = list(stage.cluster.partition(stage.topic, number)["replica_nodes"])
+            turned[kafka.TopicPartition(stage.topic, number)] = replicas[1:] + replicas[:1]
+        stage.cluster.ask(lambda admin: admin.alter_partition_reassignments(turned))
 
         def led():
             try:
-                stage.cluster.ask(lambda admin: admin.elect_leaders(0, {stage.topic: [0]}), 0)
-            except Broken:  # the replica that is to lead is not in step yet
+                stage.cluster.ask(lambda admin: admin.elect_leaders(0, {stage.topic: numbers}), 0)
+            except Broken:  # a replica that is to lead is not in step yet
                 return False
-            return stage.cluster.leader(stage.topic) == turned[0]
+            return all(stage.cluster.leader(stage.topic, place.partition) == order[0] for place, order in turned.items())
 
         wait_for("the next leader", led, 20, 0.2)
         stage.load.wait_for(50, 15)
@@ -99,7 +101,7 @@ def paused_node(stage):
             # Every client has a request in the stopped process's sockets by then; the patient ones will hear what it says to them.
             time.sleep(0.5)
             stage.load.avoid = zombie
-            wait_for("the other node's acknowledgements", lambda: stage.load.last() > stopped + 0.5, stage.claim_within)
+            wait_for("the other node's acknowledgements", lambda: stage.acknowledges(stopped + 0.5), stage.claim_within)
             stage.notes.append(f"taken over {time.monotonic() - stopped:.1f} s after the stop")
             time.sleep(max(0.0, stopped + (10 if stage.short else 15) - time.monotonic()))
         finally:
@@ -110,16 +112,22 @@ def paused_node(stage):
 
 
 def cut_from_brokers(stage):
-    """7: packets of nodes to one broker, then to all, are dropped or refused. A node's packets are known by the group of its process."""
+    """7: packets of nodes to one broker, then to all, are dropped or refused. A node's packets are known by the group of its process.
+
+    Once all clients are quiet meanwhile: what the node had sent comes right behind the claim, before anything of the new writer's. Its
+    place in the order of records is then one that the new writer's might have, and only the term tells both apart."""
     needs("nft", "nftables")
+    ends = stage.cluster.ends(stage.topic, stage.partitions)
     all = stage.cluster.ids
-    # With both nodes cut off nothing is acknowledged; with one, the other goes on.
-    rules = [("drop", [stage.cluster.leader(stage.topic)], 2), ("drop", all, 1), ("reject with tcp reset", all, 2)]
-    for verdict, brokers, count in rules[:2] if stage.short else rules:
-        nodes = [stage.writer()] if count == 1 else stage.nodes
+    # With both nodes cut off nothing is acknowledged in a partition whose leader they do not reach; with one, the other goes on.
+    rules = [("drop", [stage.cluster.leader(stage.topic)], 2, False), ("drop", all, 1, False), ("drop", all, 1, True),
+             ("reject with tcp reset", all, 2, False)]
+    for verdict, brokers, count, quiet in rules[:3] if stage.short else rules:
+        nodes = [stage.writer_of(0)] if count == 1 else stage.nodes
         table = f"counterfoil_faults_{os.getpid()}"
         groups = ", ".join(str(node.gid) for node in nodes)
         hosts = ", ".join(f"127.0.0.{id}" for id in brokers)
+        unreached = [number for number in range(stage.partitions) if stage.cluster.leader(stage.topic, number) in brokers]
         text = "\n".join((
             f"table inet {table} {{",
             "  chain out {",
@@ -133,15 +141,28 @@ def cut_from_brokers(stage):
             raise NotRun(f"nft does not work here: {made.stderr.strip()[:120]}")
         try:
             cut = time.monotonic()
-            if count == 1:
+            if quiet:
+                # Everybody has asked it something that it has sent.
+                stage.load.avoid = stage.other(nodes[0])
+                time.sleep(0.5)
+                stage.load.holding.set()
+                time.sleep(0.5)
+                before = ends()
+                wait_for("the other node's claim", lambda: ends() != before, stage.claim_within, 0.01)
+                stage.notes.append(f"claimed {time.monotonic() - cut:.1f} s after the cut")
+            elif count == 1:
                 stage.load.avoid = nodes[0]
-                wait_for("the other node's acknowledgements", lambda: stage.load.last() > cut + 1, stage.claim_within)
-            time.sleep(5 if stage.short else 15)
+                wait_for("the other node's acknowledgements", lambda: stage.acknowledges(cut + 1), stage.claim_within)
+            if not quiet:
+                time.sleep(5 if stage.short else 15)
             # What was sent before the cut may be answered within it.
             if count == 2:
-                stage.silent_between(cut + 1, time.monotonic(), "the nodes were cut off")
+                stage.silent_between(cut + 1, time.monotonic(), "the nodes were cut off", unreached)
         finally:
             run("nft", "delete", "table", "inet", table)
+            if quiet:
+                time.sleep(10)  # packets are sent again with ever longer pauses
+                stage.load.holding.clear()
             stage.load.avoid = None
         stage.heal_within(30)
 
@@ -255,7 +276,7 @@ def forgotten_producer(stage):
 def _bursts(stage, rounds, silence):
     follower = next(id for id in stage.cluster.ids if id != stage.cluster.leader(stage.topic))
     stage.cluster.kill(follower)
-    wait_for("two replicas in step", lambda: len(stage.cluster.partition(stage.topic)["isr_nodes"]) == 2, 30)
+    wait_for("two replicas in step", lambda: stage.in_step(2), 30)
     stage.load.wait_for(1, 20)
     for _ in range(rounds):
         stage.load.resting.set()
@@ -273,7 +294,7 @@ def tampering(stage):
     """14: somebody who may changes the topic's settings, deletes records, makes the topic anew. No node serves what is left; the place is named."""
     stage.settle()  # what was promised is held against the log while it is whole
     stage.cluster.set_topic(stage.topic, **{"retention.ms": 1_000_000_000})
-    told = stage.cluster.kafka_admin("check", stage.topic, 1, 3, TOPIC_SETTINGS, check=False)
+    told = stage.cluster.kafka_admin("check", stage.topic, stage.partitions, 3, TOPIC_SETTINGS, check=False)
     if told.returncode != 1 or "retention.ms" not in told.stdout:
         stage.problems.append(Problem("K6", f"a changed retention is not told: {told.stdout.strip()}"))
     place = kafka.TopicPartition(stage.topic, 0)
@@ -285,7 +306,7 @@ def tampering(stage):
     wait_for("the running nodes' notice of deleted records", cut, 60, 0.2)
     # Under nodes that run.
     stage.cluster.kafka_admin("delete-topic", stage.topic)
-    make = lambda: stage.cluster.kafka_admin("create", stage.topic, 1, 3, TOPIC_SETTINGS, check=False).returncode == 0
+    make = lambda: stage.cluster.kafka_admin("create", stage.topic, stage.partitions, 3, TOPIC_SETTINGS, check=False).returncode == 0
     wait_for("the topic made anew", make, 30, 0.2)
     late = Load(stage.nodes, stage.tokens, stage.workspaces, stage.seed + 1, clients=4).start()
     wait_for("answers about the topic made anew", lambda: late.refused, 60)
@@ -302,7 +323,7 @@ def tampering(stage):
 
 
 def unclean_election(stage):
-    """15: a broker that lacks records is made the leader on purpose. What was acknowledged is lost; node and checker must both notice."""
+    """15: a broker that lacks records of partition 0 is made its leader on purpose. What was acknowledged is lost; node and checker must notice."""
     stage.cluster.set_topic(stage.topic, **{"min.insync.replicas": 1, "unclean.leader.election.enable": "true"})
     leader = stage.cluster.leader(stage.topic)
     behind, witness = [id for id in stage.cluster.ids if id != leader]
@@ -312,17 +333,21 @@ def unclean_election(stage):
     stage.cluster.kill(behind)
     wait_for("one replica in step", lambda: stage.cluster.partition(stage.topic)["isr_nodes"] == [leader], 30, 0.2)
     stage.load.wait_for(300, 30)
-    writer = stage.writer()
+    writer = stage.writer_of(0)
     stage.cluster.kill(leader)
     stage.cluster.restart(behind)
     wait_for("the writer's refusal", lambda: "log_truncated" in writer.ready()[1], 60, 0.2)
-    before = len(stage.load.times)
+    noticed = time.monotonic()
     time.sleep(3)
     stage.load.stop(0)
-    if len(stage.load.times) != before:
+    if any(stage.partition_of(number) == 0 for _, number in stage.load.since(noticed)):
         stage.problems.append(Problem("K1", "the node acknowledged behind a truncation that it had noticed"))
-    found, stage.folded = check(stage.cluster.read(stage.topic), stage.load.answers)
+    records = stage.cluster.read(stage.topic)
+    found, stage.folded = check(records, stage.load.answers)
     lost = [problem for problem in found if problem.invariant == "K1"]
+    # The other partitions are whole.
+    elsewhere = [answer for answer in stage.load.answers if answer.seq < 0 or stage.partition_of(answer.number) != 0]
+    stage.problems += [problem for problem in check(records, elsewhere)[0] if problem.invariant == "K1"]
     stage.notes.append(f"{len(lost)} acknowledged entries lost with the leader, all noticed")
     if not lost:
         stage.problems.append(Problem("K1", "nothing was lost: the election was not unclean, and the row proves nothing"))
@@ -364,7 +389,7 @@ def rolling_restart(stage):
     """17: every broker is restarted, one after the other."""
     for id in stage.cluster.ids:
         stage.cluster.restart(id)
-        wait_for("all replicas in step", lambda: len(stage.cluster.partition(stage.topic)["isr_nodes"]) == 3, 60)
+        wait_for("all replicas in step", lambda: stage.in_step(3), 60)
     stage.heal_within(15)
 
 

@@ -42,7 +42,7 @@ class KmsHarness {
     options.transport.url = kms_->url();
     options.transport.authorities = authority_.certificate.string();
     options.transport.tokenFile = (certificates_.folder() / "token").string();
-    options.transport.timeoutMs = 3'000;
+    options.transport.timeoutMs = 30'000;
     options.prefix = kmsKeyPrefix("ledger.example.com/prod");
     return options;
   }
@@ -254,7 +254,7 @@ TEST_F(HttpKmsProviderTest, GivesUpOnASlowService) {
   EXPECT_EQ(fault.code(), ErrorCode::notReady);
   EXPECT_THAT(fault.detail(), HasSubstr("kms_timeout_ms"));
   EXPECT_GE(took, std::chrono::milliseconds(190));
-  EXPECT_LT(took, std::chrono::milliseconds(2'500));
+  EXPECT_LT(took, std::chrono::milliseconds(20'000)) << "not the timeout of the other tests";
   kms().setMood(KmsMood::willing);
 }
 

@@ -49,7 +49,7 @@ class LedgerPartitionsTest : public testing::Test {
     // Until the claim has taken effect.
     void write(std::uint64_t partition) {
       ledger.lead(PartitionId{partition}, true);
-      EXPECT_TRUE(within(std::chrono::seconds(10), [&] { return ledger.status(PartitionId{partition}).leading; }));
+      EXPECT_TRUE(within(std::chrono::seconds(60), [&] { return ledger.status(PartitionId{partition}).leading; }));
     }
     log::MemoryLog log;
     std::vector<std::string> notes;
@@ -171,10 +171,10 @@ TEST_F(LedgerPartitionsTest, AnotherNodeBeginsTheChainOfANewWorkspace) {
   second.write(2);
   create(first.ledger, "alpha");
   // Found out by following alone.
-  ASSERT_TRUE(within(std::chrono::seconds(10), [&] { return entries(second.ledger, "alpha") == 1; }));
+  ASSERT_TRUE(within(std::chrono::seconds(60), [&] { return entries(second.ledger, "alpha") == 1; }));
   allow(second.ledger, "alpha");
   EXPECT_FALSE(grant(second.ledger, "alpha", "one").denied);
-  ASSERT_TRUE(within(std::chrono::seconds(10), [&] { return entries(first.ledger, "alpha") == 3; }));
+  ASSERT_TRUE(within(std::chrono::seconds(60), [&] { return entries(first.ledger, "alpha") == 3; }));
   // Each node refuses what is the other's to write.
   EXPECT_EQ(codeOf([&] { create(second.ledger, "beta"); }), ErrorCode::notReady);
   EXPECT_EQ(codeOf([&] { grant(first.ledger, "alpha", "two"); }), ErrorCode::notReady);
@@ -293,9 +293,9 @@ TEST_F(LedgerPartitionsTest, AFailedAppendDropsNoKeysOfAnotherPartition) {
   const auto ask = [&](const char* id) { node.ledger.execute(id, request("one"), [&](const Answer*, const Fault*) { ++answered; }); };
   node.log.plan(log::Fate::lost);
   ask("alpha");
-  ASSERT_TRUE(within(std::chrono::seconds(10), [&] { return node.log.outstanding() == 1; }));
+  ASSERT_TRUE(within(std::chrono::seconds(60), [&] { return node.log.outstanding() == 1; }));
   ask("beta");
-  ASSERT_TRUE(within(std::chrono::seconds(10), [&] { return node.log.outstanding() == 2; }));
+  ASSERT_TRUE(within(std::chrono::seconds(60), [&] { return node.log.outstanding() == 2; }));
   const auto keys = node.ledger.keyRing().workspace(*node.ledger.findWorkspace("beta"));
   const KeyId carried = keys->logKey(clock_.wall())->id;
   // Beta's writer is busy: its key is in a record that lands, and not yet known to be durable, while alpha's writer recovers.
@@ -307,9 +307,9 @@ TEST_F(LedgerPartitionsTest, AFailedAppendDropsNoKeysOfAnotherPartition) {
       while (!released) std::this_thread::yield();
     });
   });
-  EXPECT_TRUE(within(std::chrono::seconds(10), [&] { return busy.load(); }));
+  EXPECT_TRUE(within(std::chrono::seconds(60), [&] { return busy.load(); }));
   node.log.deliver();
-  EXPECT_TRUE(within(std::chrono::seconds(10), [&] { return answered == 2; }));
+  EXPECT_TRUE(within(std::chrono::seconds(60), [&] { return answered == 2; }));
   released = true;
   holder.join();
   EXPECT_TRUE(keys->usable(carried));

@@ -193,7 +193,7 @@ TEST_F(KafkaFalseSuccess, AClaimThatIsLiedAboutMakesNobodyTheWriter) {
   for (const Case& each : cases) {
     SCOPED_TRACE(each.what);
     KafkaSettings brief = settings();
-    brief.answerWithin = 500ms;
+    brief.answerWithin = 2s;
     const auto log = KafkaLog::open(brief, identity(1));
     FoldState state;
     broker_.plan(0, {each.fate});
@@ -212,7 +212,7 @@ TEST_F(KafkaFalseSuccess, AClaimThatIsLiedAboutMakesNobodyTheWriter) {
 // What was acknowledged and is not there is waited for, not passed over: this process does not write behind it. Another may.
 TEST_F(KafkaFalseSuccess, AClaimThatIsSaidToBeFurtherOnThanTheLogGoesIsWaitedFor) {
   KafkaSettings brief = settings();
-  brief.answerWithin = 200ms;
+  brief.answerWithin = 2s;
   const auto log = KafkaLog::open(brief, identity(1));
   FoldState state;
   broker_.plan(0, {ProduceFate::falseSuccess(1'000)});

@@ -220,7 +220,7 @@ TEST_F(KafkaLogTest, ABrokerThatIsNotThereIsUnavailableInTime) {
   settings.answerWithin = 1s;
   const auto started = std::chrono::steady_clock::now();
   EXPECT_EQ(faultIn([&] { KafkaLog::open(settings, identity(1)); }).code, ErrorCode::logUnavailable);
-  EXPECT_LT(std::chrono::steady_clock::now() - started, 5s);
+  EXPECT_LT(std::chrono::steady_clock::now() - started, 9s) << "less than an answer may take where nothing is set";
 }
 
 TEST_F(KafkaLogTest, AMakingThatWasCutOffIsCompletedByTheNext) {

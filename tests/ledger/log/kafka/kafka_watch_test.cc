@@ -28,7 +28,7 @@ using namespace std::chrono_literals;
 
 template <class Condition>
 bool until(Condition condition) {
-  for (const auto end = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < end;) {
+  for (const auto end = std::chrono::steady_clock::now() + 60s; std::chrono::steady_clock::now() < end;) {
     if (condition()) return true;
     std::this_thread::yield();
   }
@@ -134,8 +134,11 @@ TEST_F(KafkaWatchTest, ATopicThatIsGoneIsTroubleAndOneMadeAnewIsAnotherLog) {
   watch(1s);
   ASSERT_TRUE(until([&] { return log_->knownEnd(PartitionId{0}) == 5; }));
   cluster_->deleteTopic(topic_);
-  ASSERT_TRUE(until([&] { return watch_->trouble().has_value(); }));
-  EXPECT_EQ(watch_->trouble()->code(), ErrorCode::noLedger);
+  // A look in the middle of the deletion finds a topic without a leader, and says that nothing answers.
+  EXPECT_TRUE(until([&] {
+    const auto trouble = watch_->trouble();
+    return trouble && trouble->code() == ErrorCode::noLedger;
+  }));
   EXPECT_FALSE(watch_->broken()) << "who does not see it now may see it later";
   cluster_->makeTopicAgain(topic_, 1);
   ASSERT_TRUE(becomesBroken());
@@ -187,7 +190,7 @@ TEST_F(KafkaWatchTest, AppendsThatNobodyAcknowledgesAreTroubleUntilTheyAre) {
   EXPECT_EQ(results.wait().front().outcome, AppendOutcome::appended);
   EXPECT_TRUE(until([&] { return !watch_->trouble(); })) << "well again by itself";
   EXPECT_FALSE(watch_->broken());
-  EXPECT_EQ(acknowledged_, 1);
+  EXPECT_TRUE(until([&] { return acknowledged_ == 1; })) << acknowledged_;
   EXPECT_DOUBLE_EQ(seconds_, 12);
 }
 
