@@ -21,9 +21,9 @@ constexpr std::uint64_t kBuckets = 1'024;
 // Sends one record that nothing else is in flight beside, and waits for its report.
 class Single final : public kafka::Sender {
  public:
-  void delivered(const kafka::Delivery& delivery) override {
+  void delivered(std::span<const kafka::Delivery> deliveries) override {
     const std::lock_guard guard(mutex_);
-    delivery_ = delivery;
+    delivery_ = deliveries.front();
     changed_.notify_all();
   }
   void pump() override {}

@@ -1,5 +1,6 @@
 #include "ledger/log/kafka/kafka_committer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace counterfoil::log::kafka {
@@ -53,15 +54,23 @@ void Committer::append(std::vector<NewRecord> batch, std::function<void(const Ap
   // What needs no report (an empty batch, a refused one) is answered by the lane's thread too, at its next turn.
   requests_.push_back(std::move(request));
   tellOldest();
+  if (enough_ != 0 && requests_.size() >= enough_) {
+    enough_ = 0;
+    gathered_.notify_one();
+  }
   sendMore();
 }
 
 void Committer::sendMore() {
-  while (!waiting_.empty() && !broken_ && (!alone_ || outstanding_ == 0)) {
+  if (waiting_.empty() || broken_ || enough_ != 0 || outstanding_ >= (crowded_ ? 1 : kInFlight)) return;
+  const auto self = shared_from_this();
+  std::size_t bytes = 0;
+  while (!waiting_.empty() && (!alone_ || outstanding_ == 0) && (outstanding_ < kInFlight || bytes < kTogetherBytes)) {
     const Waiting& record = waiting_.front();
-    const Lane::Taken taken = lane_.send(partition_, record.header, record.value, record.position, shared_from_this());
+    const Lane::Taken taken = lane_.send(partition_, record.header, record.value, record.position, self);
     // Condemned: reports of what is outstanding end this writer; without any, pump() does.
     if (taken != Lane::Taken::yes) return;
+    bytes += kHeaderSize + record.value.size();
     ++outstanding_;
     waiting_.pop_front();
   }
@@ -100,37 +109,70 @@ void Committer::collect(Answers& answers) {
     requests_.pop_front();
   }
   tellOldest();
-  changed_.notify_all();
 }
 
-void Committer::delivered(const Delivery& delivery) {
+const Delivery* Committer::acknowledge(std::span<const Delivery> deliveries) {
+  const std::uint64_t before = nextAck_;
+  const Delivery* unexpected = nullptr;
+  for (const Delivery& delivery : deliveries) {
+    const bool asExpected =
+        !delivery.fault && delivery.tag == nextAck_ && delivery.offset >= 0 && static_cast<std::uint64_t>(delivery.offset) == delivery.tag;
+    if (!asExpected) {
+      unexpected = &delivery;
+      break;
+    }
+    ++nextAck_;
+  }
+  if (nextAck_ != before) {
+    alone_ = false;
+    shared_->acknowledged += nextAck_ - before;
+    shared_->know(partition_, nextAck_);
+  }
+  return unexpected;
+}
+
+void Committer::delivered(std::span<const Delivery> deliveries) {
   Answers answers;
   bool condemned = false;
+  bool gathering = false;
+  std::size_t acknowledged = 0;
   const std::lock_guard order(answering_);
   {
     const std::lock_guard guard(mutex_);
-    --outstanding_;
-    const bool asExpected =
-        !delivery.fault && delivery.tag == nextAck_ && delivery.offset >= 0 && static_cast<std::uint64_t>(delivery.offset) == delivery.tag;
-    if (asExpected && !broken_) {
-      ++nextAck_;
-      alone_ = false;
-      ++shared_->acknowledged;
-      shared_->know(partition_, nextAck_);
+    outstanding_ -= deliveries.size();
+    if (!broken_) {
+      const Delivery* const unexpected = acknowledge(deliveries);
+      const std::size_t inPlay = requests_.size();
+      answers.reserve(std::min(inPlay, deliveries.size()));
       collect(answers);
-    } else if (!broken_) {
-      condemned = true;
-      ++shared_->poisoned;
-      breakOff(delivery.fault ? *delivery.fault
-                              : Fault(ErrorCode::logUnavailable, "Kafka put a record elsewhere than right behind the one before",
-                                      "another writer was at work; this node reads the log again"),
-               answers);
+      acknowledged = answers.size();
+      if (unexpected == nullptr) {
+        crowded_ = deliveries.size() > kInFlight;
+        gathering = outstanding_ == 0 && acknowledged > kInFlight;
+        enough_ = gathering ? inPlay : 0;
+        sendMore();  // before the answers are told: the cluster is at work meanwhile
+      } else {
+        condemned = true;
+        ++shared_->poisoned;
+        breakOff(unexpected->fault ? *unexpected->fault
+                                   : Fault(ErrorCode::logUnavailable, "Kafka put a record elsewhere than right behind the one before",
+                                           "another writer was at work; this node reads the log again"),
+                 answers);
+      }
     }
     changed_.notify_all();
   }
   if (condemned) lane_.condemn();
   for (auto& [tell, result] : answers) tell(result);
-  if (!answers.empty() && !condemned) shared_->notice.raise();
+  if (acknowledged != 0) shared_->notice.raise();
+  if (gathering) gather();
+}
+
+void Committer::gather() {
+  std::unique_lock guard(mutex_);
+  gathered_.wait_for(guard, kTurnaround, [&] { return enough_ == 0; });
+  enough_ = 0;
+  sendMore();
 }
 
 void Committer::pump() {
@@ -140,9 +182,9 @@ void Committer::pump() {
     const std::lock_guard guard(mutex_);
     sendMore();
     collect(answers);
+    changed_.notify_all();
     if (lane_.condemned() && outstanding_ == 0 && !broken_) {
       breakOff({ErrorCode::logUnavailable, "the producer of this node failed", "it is made anew"}, answers);
-      changed_.notify_all();
     }
   }
   for (auto& [tell, result] : answers) tell(result);

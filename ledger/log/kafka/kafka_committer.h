@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "ledger/log/event_log.h"
@@ -33,7 +34,7 @@ class Committer final : public Sender, public std::enable_shared_from_this<Commi
   // when it returns. Not from a callback.
   void finish();
 
-  void delivered(const Delivery& delivery) override;
+  void delivered(std::span<const Delivery> deliveries) override;
   void pump() override;
   void silentFor(std::chrono::milliseconds time) override;
 
@@ -52,8 +53,21 @@ class Committer final : public Sender, public std::enable_shared_from_this<Commi
   };
   using Answers = std::vector<std::pair<std::function<void(const AppendResult&)>, AppendResult>>;
 
+  // As many records may be out when others are handed over. librdkafka sends nothing more either while so many are (it takes them for
+  // requests), and its thread does not sleep as long as it holds any meanwhile: it is kept from holding them (docs/kafka.md, librdkafka).
+  static constexpr std::size_t kInFlight = 5;
+  // As many bytes of records as one request takes.
+  static constexpr std::size_t kTogetherBytes = 262'144;
+  // A request costs the brokers about the same with one record and with sixty. After many appends were answered at once their callers
+  // are given so long to come back with the next ones, which then go together.
+  static constexpr std::chrono::microseconds kTurnaround{300};
+
   // With mutex_ held: hands over what may be sent now.
   void sendMore();
+  // Of the lane's thread: waits for appends as enough_ says, and sends them if nobody did.
+  void gather();
+  // With mutex_ held: goes on behind each that is as expected; the first one that is not, or null.
+  const Delivery* acknowledge(std::span<const Delivery> deliveries);
   // With mutex_ held: ends this writer, answering everything that is left.
   void breakOff(const Fault& fault, Answers& answers);
   // With mutex_ held: the requests at the front that are decided.
@@ -77,6 +91,9 @@ class Committer final : public Sender, public std::enable_shared_from_this<Commi
   std::uint64_t nextAck_;         // position of the next record to be acknowledged
   std::uint64_t end_;             // behind the last record appended
   std::size_t outstanding_ = 0;   // records in the lane
+  bool crowded_ = false;          // more than kInFlight records were reported together last: they go one group after another
+  std::size_t enough_ = 0;        // not zero: nothing is sent before that many requests wait, or gather() ends
+  std::condition_variable gathered_;
   // One record at a time until one was acknowledged: a cluster that forgot this producer would take records behind a refused one.
   bool alone_ = true;
   std::optional<Fault> broken_;

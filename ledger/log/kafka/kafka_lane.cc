@@ -93,13 +93,26 @@ void Lane::take(rd_kafka_event_t* event) {
     return;
   }
   if (rd_kafka_event_type(event) != RD_KAFKA_EVENT_DR) return;
+  std::shared_ptr<Sender> sender;
   while (const rd_kafka_message_t* message = rd_kafka_event_message_next(event)) {
     const std::unique_ptr<Sent> sent(static_cast<Sent*>(message->_private));
-    Delivery delivery{sent->tag, message->offset, std::nullopt};
+    if (sender != sent->sender) {
+      tell(sender);
+      sender = std::move(sent->sender);
+    }
+    Delivery& delivery = together_.emplace_back();
+    delivery.tag = sent->tag;
+    delivery.offset = message->offset;
     if (const int code = codeOf(*message); code != 0) delivery.fault = faultOf(code, "writing");
-    sent->sender->delivered(delivery);
-    --outstanding_;
   }
+  tell(sender);
+}
+
+void Lane::tell(const std::shared_ptr<Sender>& sender) {
+  if (together_.empty()) return;
+  sender->delivered(together_);
+  outstanding_ -= together_.size();
+  together_.clear();
 }
 
 void Lane::run() {

@@ -32,7 +32,8 @@ struct Delivery {
 class Sender {
  public:
   virtual ~Sender() = default;
-  virtual void delivered(const Delivery& delivery) = 0;
+  // What the cluster reported together, in its order; at least one.
+  virtual void delivered(std::span<const Delivery> deliveries) = 0;
   // Now and then, and after each group of deliveries: a chance to send what the lane could not take.
   virtual void pump() = 0;
   // How long nothing of any sender was delivered.
@@ -59,6 +60,7 @@ class Lane {
  private:
   void run();
   void take(rd_kafka_event_t* event);
+  void tell(const std::shared_ptr<Sender>& sender);
   std::vector<std::shared_ptr<Sender>> attending();
 
   const KafkaSettings settings_;
@@ -69,7 +71,8 @@ class Lane {
   std::atomic<std::size_t> outstanding_ = 0;
   std::mutex mutex_;  // of senders_
   std::vector<std::weak_ptr<Sender>> senders_;
-  std::thread thread_;  // last: it uses the members above
+  std::vector<Delivery> together_;  // of the lane's thread: reports of one sender that it was not told yet
+  std::thread thread_;              // last: it uses the members above
 };
 
 // The lanes of a node. Thread safe.

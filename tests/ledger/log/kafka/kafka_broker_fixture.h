@@ -29,9 +29,9 @@ struct BrokerThrown {
 // Takes reports down as a lane gives them.
 class Listener final : public kafka::Sender {
  public:
-  void delivered(const kafka::Delivery& delivery) override {
+  void delivered(std::span<const kafka::Delivery> deliveries) override {
     const std::lock_guard guard(mutex_);
-    deliveries_.push_back(delivery);
+    deliveries_.insert(deliveries_.end(), deliveries.begin(), deliveries.end());
     changed_.notify_all();
   }
   void pump() override {

@@ -353,7 +353,10 @@ TEST_F(KafkaLogTest, WhatReachesTheLogBehindTheClaimOfAnotherIsVoidAndNotAcknowl
   ASSERT_EQ(append(*writer, chain.entries(1)).outcome, AppendOutcome::appended);
   Results results;
   // First entries of their workspaces, and some of them in step with the running number: nothing but the term speaks against those.
-  for (std::uint64_t index = 0; index < 20; ++index) writer->append(Chain(100 + index).entries(1), results.taker());
+  // In one append: of many, those behind the first few would wait outside of the producer.
+  std::vector<NewRecord> late;
+  for (std::uint64_t index = 0; index < 20; ++index) late.push_back(Chain(100 + index).entry());
+  writer->append(std::move(late), results.taker());
   FoldState theirs;
   const auto next = takeOver(*successor, theirs);
   EXPECT_EQ(theirs.term, 2U);
