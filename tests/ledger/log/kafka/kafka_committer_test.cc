@@ -101,8 +101,8 @@ TEST_F(KafkaCommitter, BehindFiveRecordsInFlightOthersWaitOutsideOfTheLibrary) {
   }
 }
 
-// They are handed over when the first of those were answered, and in their order.
-TEST_F(KafkaCommitter, WhatWaitedIsHandedOverWhenOthersWereAnswered) {
+// They are handed over when the first of those were answered, in their order and in one request.
+TEST_F(KafkaCommitter, WhatWaitedGoesTogetherWhenOthersWereAnswered) {
   constexpr std::size_t kWaiting = 40;
   broker_.plan(0, {ProduceFate::heldBack()});
   Results results;
@@ -111,6 +111,7 @@ TEST_F(KafkaCommitter, WhatWaitedIsHandedOverWhenOthersWereAnswered) {
   broker_.letGo(0);
   for (const AppendResult& answer : results.wait()) EXPECT_EQ(answer.outcome, AppendOutcome::appended);
   committer_->finish();
+  EXPECT_THAT(broker_.produced(0), ::testing::Contains(::testing::Field(&counterfoil::test::Produced::records, kWaiting)));
   EXPECT_EQ(inTheLog().size(), kFirst + kInFlight + kWaiting);
   EXPECT_EQ(voidsIn(*open()), 0U);
 }
