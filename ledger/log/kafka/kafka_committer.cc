@@ -64,6 +64,8 @@ void Committer::append(std::vector<NewRecord> batch, std::function<void(const Ap
 void Committer::sendMore() {
   if (waiting_.empty() || broken_ || enough_ != 0 || outstanding_ >= (crowded_ ? 1 : kInFlight)) return;
   const auto self = shared_from_this();
+  std::optional<Lane::Together> together;
+  if (!alone_ && waiting_.size() > kInFlight) together.emplace(lane_, partition_);
   std::size_t bytes = 0;
   while (!waiting_.empty() && (!alone_ || outstanding_ == 0) && (outstanding_ < kInFlight || bytes < kTogetherBytes)) {
     const Waiting& record = waiting_.front();

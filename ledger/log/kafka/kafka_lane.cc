@@ -65,6 +65,17 @@ Lane::Taken Lane::send(PartitionId partition, const RecordHeader& header, std::s
   return Taken::never;
 }
 
+Lane::Together::Together(Lane& lane, PartitionId partition) : lane_(lane), list_(rd_kafka_topic_partition_list_new(1)) {
+  rd_kafka_topic_partition_list_add(list_.get(), lane_.settings_.topic.c_str(), static_cast<std::int32_t>(partition.value));
+  rd_kafka_pause_partitions(lane_.client_.get(), list_.get());
+}
+
+Lane::Together::~Together() {
+  rd_kafka_resume_partitions(lane_.client_.get(), list_.get());
+  // Waits for nothing here: it makes the library's threads look at their queues, which resuming does not.
+  rd_kafka_flush(lane_.client_.get(), 0);
+}
+
 void Lane::condemn() {
   if (condemned_.exchange(true)) return;
   rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);

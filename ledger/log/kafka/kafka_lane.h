@@ -51,6 +51,19 @@ class Lane {
   // Any thread. The bytes are copied. If taken, `sender` is told exactly once.
   Taken send(PartitionId partition, const RecordHeader& header, std::span<const std::uint8_t> value, std::uint64_t tag,
              const std::shared_ptr<Sender>& sender);
+  // As long as it lives, what is sent to the partition stays in the producer; then it goes in one request, as far as one takes it. Without
+  // it the first record goes alone, and the others when that one was answered. One at a time for a partition; not for a single record.
+  class Together {
+   public:
+    Together(Lane& lane, PartitionId partition);
+    Together(const Together&) = delete;
+    Together& operator=(const Together&) = delete;
+    ~Together();
+
+   private:
+    Lane& lane_;
+    PartitionList list_;
+  };
   // Any thread. From now on nothing is taken; what is outstanding is given up and told as faults soon. Returns at once.
   void condemn();
   bool condemned() const { return condemned_; }
