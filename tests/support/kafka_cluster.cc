@@ -186,14 +186,21 @@ void KafkaCluster::deleteTopic(const std::string& topic) {
 }
 
 void KafkaCluster::deleteRecords(const std::string& topic, std::uint32_t partition, std::int64_t offset) {
-  const kafka::Client client = makeClient(brokers_);
-  const kafka::Queue queue(rd_kafka_queue_new(client.get()));
+  constexpr int kOnceMilliseconds = 10'000;
   const kafka::PartitionList list(rd_kafka_topic_partition_list_new(1));
   rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), static_cast<std::int32_t>(partition))->offset = offset;
-  // Right behind a pause the partition may have no leader for a moment, which this request does not wait for.
-  for (const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);;) {
+  // Behind a pause the partition has no leader until the broker is let in again, which a request does not wait for, or waits for all of
+  // its time: each is asked by a client that knows nothing yet, and is brief.
+  for (const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(120);;) {
+    const kafka::Client client = makeClient(brokers_);
+    const kafka::Queue queue(rd_kafka_queue_new(client.get()));
+    const kafka::AdminOptions options(rd_kafka_AdminOptions_new(client.get(), RD_KAFKA_ADMIN_OP_DELETERECORDS));
+    std::array<char, 256> reason{};
+    if (rd_kafka_AdminOptions_set_request_timeout(options.get(), kOnceMilliseconds, reason.data(), reason.size()) != 0) {
+      throw std::runtime_error(reason.data());
+    }
     rd_kafka_DeleteRecords_t* deletion = rd_kafka_DeleteRecords_new(list.get());
-    rd_kafka_DeleteRecords(client.get(), &deletion, 1, nullptr, queue.get());
+    rd_kafka_DeleteRecords(client.get(), &deletion, 1, options.get(), queue.get());
     rd_kafka_DeleteRecords_destroy(deletion);
     try {
       answerOf(queue.get(), "DeleteRecords");
