@@ -29,19 +29,59 @@ constexpr double kSamplesLeast = 8;    // of a short run
 constexpr double kShortRunMinutes = 2;
 constexpr std::chrono::milliseconds kVisitPause{250};
 constexpr std::size_t kStreamBytes = 4'096;
+constexpr std::size_t kReadersAtOnce = 6;
+constexpr std::size_t kReadersOpened = 160;
 constexpr double kGrowthPart = 0.05;
 constexpr double kGrowthMegabytes = 8;
 constexpr double kDescriptorsMore = 16;
 
+constexpr std::string_view kPages[] = {"/entries?limit=100&order=desc", "/leases?state=active", "/denials", "/entries?text=registry",
+                                       "/entries?host=host-3&kind=lease.*"};
+
+HttpOptions optionsOf(HttpRun& run) {
+  HttpOptions options;
+  options.url = "https://127.0.0.1:" + std::to_string(run.server().port());
+  options.authorities = run.server().certificate();
+  std::ifstream file(options.authorities);
+  const std::string pem(std::istreambuf_iterator<char>(file), {});
+  options.pinnedKey = "sha256//" + toBase64(crypto::sha256(server::publicKeyOf(pem)));
+  return options;
+}
+
+HttpRequest get(std::string target) {
+  HttpRequest request;
+  request.target = std::move(target);
+  return request;
+}
+
+// Looks at more workspaces than the server keeps readers for, several at once at each: what it opens for readers is open then.
+void openReaders(HttpRun& run, std::size_t workspaces) {
+  std::vector<std::thread> threads;
+  const std::string token = run.server().token();
+  const HttpOptions options = optionsOf(run);
+  for (std::size_t reader = 0; reader < kReadersAtOnce; ++reader) {
+    threads.emplace_back([&] {
+      HttpClient client(options);
+      client.setToken(token);
+      // The busiest ones last: the next ones who look want those.
+      for (std::size_t workspace = std::min(workspaces, kReadersOpened); workspace-- > 0;) {
+        for (const std::string_view page : kPages) {
+          try {
+            client.send(get("/v1/workspaces/" + workspaceId(workspace) + std::string(page)));
+          } catch (const std::exception&) {
+            // Not measured yet; the soak counts what fails in it.
+          }
+        }
+      }
+    });
+  }
+  for (std::thread& each : threads) each.join();
+}
+
 // A reader beside the load: pages, a query, a stream that it leaves after its first entries. A thread of its own, a token of its own.
 class Visitor {
  public:
-  explicit Visitor(HttpRun& run, std::size_t workspaces) : zipf_(workspaces) {
-    options_.url = "https://127.0.0.1:" + std::to_string(run.server().port());
-    options_.authorities = run.server().certificate();
-    std::ifstream file(options_.authorities);
-    const std::string pem(std::istreambuf_iterator<char>(file), {});
-    options_.pinnedKey = "sha256//" + toBase64(crypto::sha256(server::publicKeyOf(pem)));
+  explicit Visitor(HttpRun& run, std::size_t workspaces) : zipf_(workspaces), options_(optionsOf(run)) {
     token_ = run.server().token();
     thread_ = std::thread([this] { visit(); });
   }
@@ -58,8 +98,6 @@ class Visitor {
 
  private:
   void visit() {
-    constexpr std::string_view kPages[] = {"/entries?limit=100&order=desc", "/leases?state=active", "/denials", "/entries?text=registry",
-                                           "/entries?host=host-3&kind=lease.*"};
     Dice dice(99);
     for (std::uint64_t round = 0; !stop_; ++round) {
       // A new connection each round, with its handshake.
@@ -88,12 +126,6 @@ class Visitor {
       });
       std::this_thread::sleep_for(kVisitPause);
     }
-  }
-
-  static HttpRequest get(std::string target) {
-    HttpRequest request;
-    request.target = std::move(target);
-    return request;
   }
 
   template <class Work>
@@ -199,6 +231,7 @@ SoakVerdict soak(const BenchOptions& options, const SoakOptions& soakOptions, co
   HttpRun run(options, {kSmallWindow});
   // Views, keys and connections that the load needs are there before the first look.
   run.warmUp(kShortLeases);
+  openReaders(run, options.workspaces);
   SteadyLoad load(run, options, soakOptions.perSecond);
   SoakVerdict verdict;
   std::vector<MemorySample> samples;

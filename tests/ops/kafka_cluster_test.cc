@@ -166,7 +166,9 @@ TEST_F(KafkaCluster, TheAuditorReadsAndCannotWrite) {
   const Ran refused = admin("auditor", {"append", kTopic, "3", "forged"});
   EXPECT_EQ(refused.status, 1) << refused;
   EXPECT_TRUE(refused.says("TOPIC_AUTHORIZATION_FAILED")) << refused;
-  EXPECT_NE(produce("auditor", "forged").status, 0);
+  // Not its exit status: kcat that is told of a fatal error while it ends has 0 now and then.
+  const Ran forged = produce("auditor", "forged");
+  EXPECT_TRUE(forged.says("uthorization failed")) << forged;
   EXPECT_FALSE(consume("writer", "%s\\n").says("forged"));
 }
 
