@@ -186,7 +186,7 @@ void judge(const std::vector<MemorySample>& samples, SoakVerdict& verdict) {
   verdict.growthMegabytes = rise(times, memory);
   verdict.growthBesideLeases = rise(times, besideLeases);
   verdict.allowedMegabytes = std::max(kGrowthMegabytes, kGrowthPart * meanMemory);
-  verdict.flat = verdict.growthBesideLeases <= verdict.allowedMegabytes &&
+  verdict.flat = verdict.growthMegabytes <= verdict.allowedMegabytes &&
                  verdict.descriptorsSecond <= verdict.descriptorsFirst + kDescriptorsMore && verdict.errors == 0 && verdict.verified;
 }
 

@@ -40,8 +40,8 @@ struct SoakVerdict {
   double descriptorsSecond = 0;
   double errors = 0;
   bool verified = false;
-  // The rule: growth beside leases at most 5 % of the second half's mean or 8 MB, whichever is more; no more descriptors than the first
-  // half's most and 16; no errors; the ledger verifies.
+  // The rule: growth of memory at most 5 % of the second half's mean or 8 MB, whichever is more; no more descriptors than the first half's
+  // most and 16; no errors; the ledger verifies.
   bool flat = false;
 };
 

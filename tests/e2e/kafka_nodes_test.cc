@@ -47,7 +47,7 @@ TEST_F(KafkaNodes, AGrantThroughEitherNodeAndNothingLostWhenTheWriterIsKilled) {
   const auto stall = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - killed).count();
   ASSERT_EQ(answer.status, 201) << answer;
   std::cout << "[          ] first receipt " << stall << " ms after the writer was killed\n";
-  EXPECT_LT(stall, 20'000) << "twice what a machine with nothing else to do needs";
+  EXPECT_LT(stall, 10'000);
   acknowledged.insert("after");
   last = answer.at({"receipt", "seq"});
   for (const std::string& lease : acknowledged) {

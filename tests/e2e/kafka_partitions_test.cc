@@ -114,7 +114,7 @@ TEST_F(KafkaPartitions, BothNodesWriteAndEitherTakesEveryRequest) {
     answer = survivor.post("/v1/workspaces", R"({"id":"after"})");
   } while (answer.status != 201 && Clock::now() - killed < std::chrono::seconds(60));
   ASSERT_EQ(answer.status, 201) << answer;
-  EXPECT_LT(Clock::now() - killed, std::chrono::seconds(20)) << "twice what a machine with nothing else to do needs";
+  EXPECT_LT(Clock::now() - killed, std::chrono::seconds(10));
   for (const auto& [id, granted] : leases) {
     for (const std::string& lease : granted) {
       const HttpAnswer found = insist([&] { return survivor.get("/v1/workspaces/" + id + "/leases/" + lease); });
@@ -162,7 +162,7 @@ TEST_F(KafkaPartitions, ATokenRevokedAtOneNodeIsRefusedByTheWriterOfAnotherParti
     answer = direct.get(elsewhere);
   } while (answer.status != 401 && Clock::now() - revoked < std::chrono::seconds(60));
   EXPECT_EQ(answer.status, 401) << answer;
-  EXPECT_LT(Clock::now() - revoked, std::chrono::seconds(15)) << "5 s, on a machine with nothing else to do";
+  EXPECT_LT(Clock::now() - revoked, std::chrono::seconds(5));
 
   // Who writes no `_system` passes a refused request on to the one that records it; nobody learns what exists.
   HttpClient stranger(other(system)->address(), "nonsense");

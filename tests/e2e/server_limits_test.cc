@@ -18,7 +18,7 @@ constexpr const char* kStats = "/v1/workspaces/w1/stats";
 constexpr const char* kFacts = "/v1/workspaces/w1/facts";
 // What an idle connection may take of the server's memory: its first 4 KiB of input, its place in the loop, allocator slack.
 constexpr std::size_t kIdleBytesMax = 16 * 1'024;
-constexpr std::int64_t kServedWithinMs = 1'000;  // of a request in the middle: a busy machine may spoil one
+constexpr std::int64_t kServedWithinMs = 1'000;
 
 bool longRun() {
   return std::getenv("COUNTERFOIL_TEST_LONG") != nullptr;
@@ -48,8 +48,8 @@ std::size_t connectionsOf(const RunningServer& server) {
 
 class ServerLimits : public testing::Test {
  protected:
-  // What half of so many requests take at most; each must be answered with 200.
-  static std::int64_t medianMs(HttpClient& client, int requests) {
+  // The worst of so many requests, each of which must be answered with 200.
+  static std::int64_t worstMs(HttpClient& client, int requests) {
     Latencies times;
     for (int index = 0; index < requests; ++index) {
       const std::int64_t started = nowMicroseconds();
@@ -57,7 +57,7 @@ class ServerLimits : public testing::Test {
       times.add(nowMicroseconds() - started);
       EXPECT_EQ(answer.status, 200) << answer;
     }
-    return times.at(0.5);
+    return times.worstMs();
   }
 
   LedgerFolder ledger_;
@@ -81,7 +81,7 @@ TEST_F(ServerLimits, TenThousandSilentConnectionsCostLittleAndEndByTheClock) {
   RecordProperty("bytesOfAnIdleConnection", static_cast<int>(each));
   EXPECT_LT(each, kIdleBytesMax);
   EXPECT_GT(each, 0U);
-  EXPECT_LT(medianMs(reader, 100), kServedWithinMs);
+  EXPECT_LT(worstMs(reader, 100), kServedWithinMs);
   // They cost no time either.
   const double used = cpuSeconds(pid);
   until(server.process(), 1'000, [] { return false; });
@@ -91,16 +91,16 @@ TEST_F(ServerLimits, TenThousandSilentConnectionsCostLittleAndEndByTheClock) {
   const std::int64_t started = nowMicroseconds();
   const bool idle = longRun();
   if (!idle) silent.sendAll("G");
-  EXPECT_TRUE(until(server.process(), idle ? 150'000 : 60'000, [&] { return silent.closedByPeer() == kConnections; }));
+  EXPECT_TRUE(until(server.process(), idle ? 100'000 : 20'000, [&] { return silent.closedByPeer() == kConnections; }));
   const std::int64_t tookMs = (nowMicroseconds() - started) / 1'000;
   EXPECT_GT(tookMs, idle ? 60'000 : 9'000);
-  EXPECT_LT(tookMs, idle ? 140'000 : 50'000) << "a silent head has not the time of a silent connection";
+  EXPECT_LT(tookMs, idle ? 90'000 : 16'000);
   if (!idle) {
     EXPECT_THAT(silent.said(), AllOf(StartsWith("HTTP/1.1 408"), HasSubstr("\"code\":\"too_slow\"")));
   }
-  EXPECT_LT(medianMs(reader, 20), kServedWithinMs);
+  EXPECT_LT(worstMs(reader, 20), kServedWithinMs);
   silent.closeAll();
-  EXPECT_TRUE(until(server.process(), 20'000, [&] { return descriptorsOf(pid) <= descriptorsBefore + 8; })) << descriptorsOf(pid);
+  EXPECT_TRUE(until(server.process(), 5'000, [&] { return descriptorsOf(pid) <= descriptorsBefore + 8; })) << descriptorsOf(pid);
   EXPECT_EQ(server.stop(), 0);
 }
 
@@ -212,7 +212,6 @@ TEST_F(ServerLimits, AMillionTinyLinesDelayNobodyAndFitInLittleMemory) {
   for (std::size_t index = 0; index < tiny; ++index) lines += "{}\n";
   std::atomic<bool> done{false};
   BulkRun empties, bad;
-  const std::int64_t begun = nowMicroseconds();
   std::thread sender([&] {
     empties = sendBulk(server.address(), token, std::string(1'000'000, '\n'));
     bad = sendBulk(server.address(), token, lines);
@@ -229,13 +228,11 @@ TEST_F(ServerLimits, AMillionTinyLinesDelayNobodyAndFitInLittleMemory) {
     server.process().pump(5);
   }
   sender.join();
-  const std::int64_t linesMs = (nowMicroseconds() - begun) / 1'000;
   EXPECT_THAT(empties.start, AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("Content-Length: 0")));
   EXPECT_THAT(bad.start, StartsWith("HTTP/1.1 200"));
   EXPECT_EQ(bad.errors, tiny) << "a line of answer for each line";
   EXPECT_GT(others.size(), 50U);
-  // Who waits for the lines to end waits for about half of this time.
-  EXPECT_LT(others.worstMs(), std::max(kServedWithinMs, linesMs / 4)) << "of " << linesMs;
+  EXPECT_LT(others.worstMs(), kServedWithinMs);
   EXPECT_LT(most, memoryBefore + 48 * 1'024 * 1'024);
   RecordProperty("othersWorstMs", static_cast<int>(others.worstMs()));
   RecordProperty("memoryGrownKiB", static_cast<int>((most - std::min(most, memoryBefore)) / 1'024));
