@@ -62,7 +62,8 @@ class Lane {
 
    private:
     Lane& lane_;
-    PartitionList list_;
+    const std::int32_t partition_;
+    PartitionList list_;  // null: the library would not forget that it was paused, so it was not
   };
   // Any thread. From now on nothing is taken; what is outstanding is given up and told as faults soon. Returns at once.
   void condemn();
@@ -81,6 +82,7 @@ class Lane {
   Topic topic_;
   std::atomic<bool> condemned_ = false;
   std::atomic<bool> ending_ = false;
+  std::atomic<bool> mayPause_ = true;
   std::atomic<std::size_t> outstanding_ = 0;
   std::mutex mutex_;  // of senders_
   std::vector<std::weak_ptr<Sender>> senders_;
