@@ -48,9 +48,10 @@ constexpr rlim_t kDescriptorsWanted = 65'536;
 constexpr std::size_t kBlockingThreads = 4;
 // A reader's connection holds up to 2 MiB of pages and what it prepared; opening one costs about a millisecond.
 constexpr std::size_t kOpenReadersMax = 128;
-// Of views for writing: each about half a megabyte and three descriptors.
+// Of views for writing: each about half a megabyte and three descriptors, and four of readers that were closed since: a POSIX lock ends
+// with any descriptor of its file, so SQLite keeps a reader's until the view itself is closed.
 constexpr std::size_t kOpenViewsMax = 2'048;
-constexpr std::size_t kDescriptorsOfAView = 3;
+constexpr std::size_t kDescriptorsOfAView = 7;
 constexpr std::size_t kDescriptorsOfAReader = 12;  // up to four connections stay open
 constexpr std::chrono::seconds kLongestPause{1};
 constexpr std::chrono::milliseconds kLongestKeyPause{10'000};
@@ -58,7 +59,7 @@ constexpr std::chrono::milliseconds kLongestKeyPause{10'000};
 constexpr timespec kViewsPause{0, 50'000'000};
 constexpr int kViewsTries = 600;
 
-// As many descriptors as the hard limit gives: each connection is one, each open view three.
+// As many descriptors as the hard limit gives: each connection is one, each open view up to seven.
 void raiseDescriptorLimit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
