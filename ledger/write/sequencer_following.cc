@@ -55,7 +55,10 @@ void Sequencer::follow() {
     fail(fault);
   }
   // Requests that came while this node was about to be the writer.
-  if (!intake_.empty()) failAll(Fault(ErrorCode::notReady, "another node is the writer", "ask again with the same id"));
+  if (!intake_.empty()) {
+    failAll(Fault(ErrorCode::notReady, "this node does not write at the moment",
+                  "ask again with the same id: a node that was just started, or takes over, writes some seconds later"));
+  }
 }
 
 void Sequencer::readOn(std::vector<EntryId>* landed, std::uint64_t recordsMax) {

@@ -105,8 +105,18 @@ std::vector<PartitionPlace> BrokerClient::partitions(const std::string& topic) c
 std::int64_t BrokerClient::firstOffset(const std::string& topic, std::int32_t partition) const {
   std::int64_t low = kNoOffset;
   std::int64_t high = kNoOffset;
-  check(rd_kafka_query_watermark_offsets(client_.get(), topic.c_str(), partition, &low, &high, timeoutMs_), nullptr);
-  return low;
+  // A broker hears a moment later than the controller that it leads a partition: of a new topic, or after another broker went.
+  constexpr int kPauseMs = 50;
+  for (int waited = 0;; waited += kPauseMs) {
+    const auto error = rd_kafka_query_watermark_offsets(client_.get(), topic.c_str(), partition, &low, &high, timeoutMs_);
+    const bool settling = error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+                          error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    if (!settling || waited >= timeoutMs_) {
+      check(error, nullptr);
+      return low;
+    }
+    serve(kPauseMs);
+  }
 }
 
 void BrokerClient::createTopic(const std::string& topic, int partitionCount, int replicationFactor, const Settings& config) const {
