@@ -120,6 +120,8 @@ TEST_F(KafkaFalseSuccess, AfterASilenceTheFirstRecordOfABurstGoesAlone) {
   Results results;
   for (std::size_t index = 1; index < all.size(); ++index) committer->append({all[index]}, results.taker());
   ASSERT_TRUE(broker_.awaitHeld(0));
+  // Whatever the lane would send beside it has been sent by its next turn.
+  ASSERT_TRUE(listener->awaitSilence());
   broker_.letGo(0);
   for (const AppendResult& answer : results.wait()) EXPECT_EQ(answer.outcome, AppendOutcome::appended);
   EXPECT_EQ(recordsRefused(), 1);
