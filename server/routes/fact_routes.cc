@@ -81,9 +81,12 @@ asio::awaitable<Response> facts(Call& call, Service& service) {
   const auto import = std::find_if(query.begin(), query.end(), [](const Parameter& one) { return one.first == "import"; });
   const std::string_view type = call.exchange.mediaType();
   const bool many = type == "application/x-ndjson";
-  if (import != query.end() && (!many || import->second.empty())) {
-    throw Fault(ErrorCode::invalidValue, "an import sends its facts as application/x-ndjson, and names itself",
-                "begin one with POST .../imports", "import");
+  if (import != query.end() && !many) {
+    throw Fault(ErrorCode::unsupportedMediaType, "an import sends its facts as application/x-ndjson",
+                "set Content-Type: application/x-ndjson, a fact a line", "import");
+  }
+  if (import != query.end() && import->second.empty()) {
+    throw Fault(ErrorCode::invalidValue, "import names none", "begin one with POST .../imports", "import");
   }
   const std::string named = import == query.end() ? std::string() : import->second;
   if (many) co_return co_await manyFacts(call, service, named);

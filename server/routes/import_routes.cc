@@ -98,7 +98,7 @@ asio::awaitable<Response> beginImport(Call& call, Service& service) {
   }
   const std::uint64_t before = co_await durableSize(service, workspace);
   if (wanted.since.value_or(0) > before) {
-    throw Fault(ErrorCode::invalidValue, "/since is beyond the record", "it is a seq that an earlier begin was answered", "/since");
+    throw Fault(ErrorCode::noSuchItem, "/since is beyond the record", "it is a seq that an earlier begin was answered", "/since");
   }
   const auto use = service.imports.begin(workspace, wanted.source, call.caller.subject, Sequence{wanted.since.value_or(before)});
   std::optional<Fault> failed;

@@ -369,9 +369,9 @@ TEST_F(ImportRoutes, AnImportIsItsBeginnersAlone) {
   EXPECT_EQ(lesser.ask("POST", "/v1/workspaces/w1/facts?import=" + import, factOf(1), "application/x-ndjson").status, 403);
   EXPECT_EQ(lesser.post(finish, "{}").status, 403);
   EXPECT_EQ(lesser.post(kImports, R"({"source":"import/cloudtrail"})").status, 403);
-  EXPECT_EQ(admin_.ask("POST", "/v1/workspaces/w1/facts?import=" + import, "{}").status, 400) << "not as JSON";
+  EXPECT_EQ(admin_.ask("POST", "/v1/workspaces/w1/facts?import=" + import, "{}").status, 415) << "not as JSON";
   EXPECT_EQ(admin_.post(kImports, R"({"source":"api"})").status, 400);
-  EXPECT_EQ(admin_.post(kImports, R"({"source":"import/vault","since":100000})").status, 400);
+  EXPECT_EQ(admin_.post(kImports, R"({"source":"import/vault","since":100000})").status, 404);
 }
 
 TEST_F(ImportRoutes, OnlyWhatWasRecordedIsFinished) {
