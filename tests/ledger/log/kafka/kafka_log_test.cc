@@ -161,6 +161,36 @@ TEST_F(KafkaLogTest, DeletedRecordsAreNoticedInMidRun) {
   EXPECT_EQ(faultIn([&] { takeOver(*log, again); }).code, ErrorCode::logTruncated);
 }
 
+TEST_F(KafkaLogTest, DeletedRecordsAreNotFoundAndTheOthersStillAre) {
+  const std::string topic = ledgerTopic(1);
+  const FoldState state = fill(topic, 5);
+  const auto log = open(topic);
+  const auto finder = log->finder(PartitionId{0});
+  StoredRecord found;
+  ASSERT_TRUE(finder->find(Position{1}, found));
+  cluster_->deleteRecords(topic, 0, 3);
+  for (const std::uint64_t position : {0, 2, 4, 1, 3, 2, 5}) {
+    const bool isThere = position >= 3;
+    // Another one than before: it has fetched nothing ahead.
+    EXPECT_EQ(log->finder(PartitionId{0})->find(Position{position}, found), isThere) << position;
+    EXPECT_EQ(isThere, found.position.value == position);
+  }
+  EXPECT_FALSE(finder->find(state.next, found));
+}
+
+TEST_F(KafkaLogTest, AStrangersRecordIsFoundToBeNone) {
+  const std::string topic = ledgerTopic(1);
+  const FoldState state = fill(topic, 5);
+  const auto log = open(topic);
+  cluster_->inject(topic, 0, std::nullopt, {1});
+  const auto finder = log->finder(PartitionId{0});
+  StoredRecord found;
+  const Thrown thrown = faultIn([&] { finder->find(state.next, found); });
+  EXPECT_EQ(thrown.code, ErrorCode::logDamaged);
+  EXPECT_THAT(thrown.detail, HasSubstr("partition 0, offset " + std::to_string(state.next.value)));
+  EXPECT_TRUE(finder->find(Position{1}, found)) << "the others are what they were";
+}
+
 TEST_F(KafkaLogTest, ATopicMadeAnewIsNotTheLedgerThatWasRead) {
   const std::string topic = ledgerTopic(1);
   const FoldState saved = fill(topic, 5);
