@@ -115,6 +115,7 @@ class ViewRunner {
   void followLoop();
   bool followRound(std::set<WorkspaceNumber>& attempted);
   std::vector<WorkspaceNumber> filesPresent() const;
+  bool removeOutdated();
   std::optional<ViewPosition> peek(WorkspaceNumber workspace) const;
 
   log::EventLog& log_;

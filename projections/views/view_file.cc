@@ -173,7 +173,7 @@ void ViewFile::apply(const EntryView& view, const LeafHash& leaf, crypto::Bytes 
   }
   begin();
   advance(view.seq, view.previous, leaf, log);
-  projector_->apply(view, leaf, bytes);
+  projector_->apply(view, leaf, bytes, log);
   position_.recordedAt = view.recordedAt;
 }
 
