@@ -8,7 +8,7 @@
 namespace counterfoil::log::kafka {
 namespace {
 
-constexpr int kPollMilliseconds = 50;
+constexpr int kPollMilliseconds = 20;
 // What lies between two records is read rather than passed over if it is no more than this: some four fetches of 64 KiB, which take about
 // as long as to begin anew elsewhere.
 constexpr std::uint64_t kNearRecords = 256;
@@ -50,12 +50,18 @@ void Finder::stop() {
   queue_.reset();
 }
 
+// librdkafka 2.0.2 looks whether there is something to fetch when its thread for the broker wakes, and neither a new offset nor a queue
+// that was emptied wakes it: it comes to that by itself once a second. Any request to the broker does, and this one tells something, too.
+bool Finder::stillHas(std::uint64_t offset) {
+  const Watermarks marks = watermarks(client_.get(), settings_, partition_);
+  shared_->know(partition_, static_cast<std::uint64_t>(marks.high));
+  return offset >= static_cast<std::uint64_t>(marks.low);
+}
+
 bool Finder::isBeforeEnd(std::uint64_t offset) {
   if (offset < shared_->ends[partition_.value]) return true;
   // Others may have written there since this node looked.
-  const Watermarks marks = watermarks(client_.get(), settings_, partition_);
-  shared_->know(partition_, static_cast<std::uint64_t>(marks.high));
-  return offset < static_cast<std::uint64_t>(marks.high);
+  return stillHas(offset) && offset < shared_->ends[partition_.value];
 }
 
 bool Finder::mayStillCome(rd_kafka_resp_err_t code, std::uint64_t offset) {
@@ -94,6 +100,7 @@ Message Finder::fetch(std::uint64_t offset) {
       continue;
     }
     if (message != nullptr && !mayStillCome(message->err, offset)) return nullptr;
+    if (!stillHas(offset)) return nullptr;
     waited += std::chrono::milliseconds{kPollMilliseconds};
     if (waited >= settings_.answerWithin) throw faultOf("a record that is there does not come", "finding a record");
   }
@@ -106,10 +113,11 @@ bool Finder::find(Position position, StoredRecord& record) {
     topic_ = openTopic(client_.get(), settings_);
   }
   if (!isBeforeEnd(position.value)) return false;
-  if (!started_ || position.value < next_ || position.value - next_ > kNearRecords) start(position.value);
+  const bool elsewhere = !started_ || position.value < next_ || position.value - next_ > kNearRecords;
+  if (elsewhere) start(position.value);
   Message message;
   try {
-    message = fetch(position.value);
+    if (!elsewhere || stillHas(position.value)) message = fetch(position.value);
   } catch (...) {
     stop();  // whatever comes late belongs to nobody
     throw;
