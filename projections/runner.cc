@@ -75,7 +75,9 @@ void ViewRunner::startLanes() {
   }
   // A place that is not there is no fault: the log is read from its beginning. Beside one there are only views of this version's form.
   auto place = rebuildAll ? std::nullopt : loadPlace(placePath());
-  if (!rebuildAll && !place) rebuildAll = removeOutdated();
+  if (!rebuildAll && !place) {
+    for (const WorkspaceNumber workspace : filesPresent()) rebuildAll = removeOutdated(options_.files, workspace) || rebuildAll;
+  }
   auto lane = std::make_unique<Lane>();
   lane->main = true;
   lane->rebuildAll = rebuildAll;
@@ -365,24 +367,6 @@ std::vector<WorkspaceNumber> ViewRunner::filesPresent() const {
   }
   std::sort(found.begin(), found.end());
   return found;
-}
-
-// Views that another version of this program made. Nobody can read them: they make way, so that readers are told to come again instead of
-// being told of damage.
-bool ViewRunner::removeOutdated() {
-  bool any = false;
-  for (const WorkspaceNumber workspace : filesPresent()) {
-    try {
-      Database database = Database::openReadOnly(viewPath(options_.files.folder, workspace), options_.files.vfs);
-      const auto format = database.ask("SELECT format FROM position");
-      if (!format || *format == std::to_string(kViewFormat)) continue;
-    } catch (const Fault&) {
-      continue;  // damaged, or just being made: who opens it for writing finds out
-    }
-    removeView(options_.files.folder, workspace);
-    any = true;
-  }
-  return any;
 }
 
 // ---- running ----

@@ -115,7 +115,6 @@ class ViewRunner {
   void followLoop();
   bool followRound(std::set<WorkspaceNumber>& attempted);
   std::vector<WorkspaceNumber> filesPresent() const;
-  bool removeOutdated();
   std::optional<ViewPosition> peek(WorkspaceNumber workspace) const;
 
   log::EventLog& log_;

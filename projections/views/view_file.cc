@@ -93,6 +93,18 @@ void removeRebuild(const fs::path& folder, WorkspaceNumber workspace) {
   removeDatabase(rebuildPath(folder, workspace));
 }
 
+bool removeOutdated(const ViewFileOptions& options, WorkspaceNumber workspace) {
+  try {
+    Database database = Database::openReadOnly(viewPath(options.folder, workspace), options.vfs);
+    const auto format = database.ask("SELECT format FROM position");
+    if (!format || *format == std::to_string(kViewFormat)) return false;
+  } catch (const Fault&) {
+    return false;
+  }
+  removeView(options.folder, workspace);
+  return true;
+}
+
 std::unique_ptr<ViewFile> ViewFile::open(const ViewFileOptions& options, WorkspaceNumber workspace) {
   return std::unique_ptr<ViewFile>(new ViewFile(options, workspace, false, false));
 }

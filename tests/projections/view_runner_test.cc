@@ -234,41 +234,6 @@ TEST_F(ViewRunning, ABrokenFileStopsItsOwnWorkspaceOnly) {
   expectAllFresh();
 }
 
-// As a newer program finds them: with the place that its predecessor saved, which it does not take, or without.
-TEST_F(ViewRunning, ViewsOfAnotherVersionAreMadeAnewByWhoeverKeepsThem) {
-  samples(30);
-  runner()->catchUp();
-  const std::string before = digest();
-  for (const bool follows : {false, true}) {
-    for (const WorkspaceNumber workspace : {kOne, kTwo}) {
-      Database database = Database::open(path(workspace));
-      database.execute("UPDATE position SET format = format - 1");
-    }
-    overwrite(folder() / "place.0", 0, "counterfoil view place 1\n");
-    auto made = runner();
-    EXPECT_EQ(made->status(kOne).fault.value().code(), ErrorCode::viewDamaged) << "nobody reads them as they are";
-    if (follows) {
-      made->follow();
-      for (const WorkspaceNumber workspace : {kOne, kTwo}) EXPECT_TRUE(made->waitFor(workspace, Sequence{29}, 30'000)) << workspace.value;
-      made->stop();
-    } else {
-      made->catchUp();
-    }
-    EXPECT_TRUE(made->troubled().empty());
-    EXPECT_EQ(made->status(kOne).size, 30u);
-    expectAllFresh();
-    EXPECT_EQ(digest(), before);
-  }
-  // One of this version stays, also when the place is lost.
-  {
-    Database database = Database::open(path());
-    database.execute("PRAGMA user_version = 7");
-  }
-  fs::remove(folder() / "place.0");
-  runner()->catchUp();
-  EXPECT_EQ(one("PRAGMA user_version"), "7");
-}
-
 TEST_F(ViewRunning, ACutLogIsNamedAndNeverFollowedSilently) {
   ViewRunnerOptions whole = options();
   samples(20);
