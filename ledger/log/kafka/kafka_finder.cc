@@ -9,6 +9,7 @@ namespace counterfoil::log::kafka {
 namespace {
 
 constexpr int kPollMilliseconds = 20;
+constexpr int kAnswerMilliseconds = 500;
 // What lies between two records is read rather than passed over if it is no more than this: some four fetches of 64 KiB, which take about
 // as long as to begin anew elsewhere.
 constexpr std::uint64_t kNearRecords = 256;
@@ -52,16 +53,24 @@ void Finder::stop() {
 
 // librdkafka 2.0.2 looks whether there is something to fetch when its thread for the broker wakes, and neither a new offset nor a queue
 // that was emptied wakes it: it comes to that by itself once a second. Any request to the broker does, and this one tells something, too.
-bool Finder::stillHas(std::uint64_t offset) {
-  const Watermarks marks = watermarks(client_.get(), settings_, partition_);
-  shared_->know(partition_, static_cast<std::uint64_t>(marks.high));
-  return offset >= static_cast<std::uint64_t>(marks.low);
+// Unlike watermarks() it never takes longer than it is given.
+std::optional<std::uint64_t> Finder::beginning() {
+  const PartitionList list(rd_kafka_topic_partition_list_new(1));
+  // A "time" that means the first offset there is.
+  rd_kafka_topic_partition_list_add(list.get(), settings_.topic.c_str(), static_cast<std::int32_t>(partition_.value))->offset =
+      RD_KAFKA_OFFSET_BEGINNING;
+  const auto code = rd_kafka_offsets_for_times(client_.get(), list.get(), kAnswerMilliseconds);
+  const rd_kafka_topic_partition_t& told = list->elems[0];
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR || told.err != RD_KAFKA_RESP_ERR_NO_ERROR || told.offset < 0) return std::nullopt;
+  return static_cast<std::uint64_t>(told.offset);
 }
 
 bool Finder::isBeforeEnd(std::uint64_t offset) {
   if (offset < shared_->ends[partition_.value]) return true;
   // Others may have written there since this node looked.
-  return stillHas(offset) && offset < shared_->ends[partition_.value];
+  const Watermarks marks = watermarks(client_.get(), settings_, partition_);
+  shared_->know(partition_, static_cast<std::uint64_t>(marks.high));
+  return offset < shared_->ends[partition_.value];
 }
 
 bool Finder::mayStillCome(rd_kafka_resp_err_t code, std::uint64_t offset) {
@@ -100,8 +109,9 @@ Message Finder::fetch(std::uint64_t offset) {
       continue;
     }
     if (message != nullptr && !mayStillCome(message->err, offset)) return nullptr;
-    if (!stillHas(offset)) return nullptr;
-    waited += std::chrono::milliseconds{kPollMilliseconds};
+    const auto first = beginning();
+    if (first && offset < *first) return nullptr;
+    waited += std::chrono::milliseconds{first ? kPollMilliseconds : kPollMilliseconds + kAnswerMilliseconds};
     if (waited >= settings_.answerWithin) throw faultOf("a record that is there does not come", "finding a record");
   }
 }
@@ -117,7 +127,8 @@ bool Finder::find(Position position, StoredRecord& record) {
   if (elsewhere) start(position.value);
   Message message;
   try {
-    if (!elsewhere || stillHas(position.value)) message = fetch(position.value);
+    const auto first = elsewhere ? beginning() : std::nullopt;
+    if (!first || position.value >= *first) message = fetch(position.value);
   } catch (...) {
     stop();  // whatever comes late belongs to nobody
     throw;

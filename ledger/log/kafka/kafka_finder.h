@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "ledger/log/event_log.h"
@@ -12,8 +13,8 @@
 
 namespace counterfoil::log::kafka {
 
-// One thread. Waits for the cluster at most twice KafkaSettings::answerWithin for each record: what is known to be there and does not come
-// is logUnavailable. A record that no ledger wrote is logDamaged, as for a reader.
+// One thread. Waits for the cluster about KafkaSettings::answerWithin for each record: what is known to be there and does not come is
+// logUnavailable. A record that no ledger wrote is logDamaged, as for a reader.
 class Finder final : public RecordFinder {
  public:
   Finder(const KafkaSettings& settings, PartitionId partition, std::shared_ptr<Shared> shared);
@@ -22,8 +23,8 @@ class Finder final : public RecordFinder {
   bool find(Position position, StoredRecord& record) override;
 
  private:
-  // Asks the partition's leader: its log does not begin behind `offset`.
-  bool stillHas(std::uint64_t offset);
+  // The partition's first offset, as its leader says; nullopt: it does not answer at the moment.
+  std::optional<std::uint64_t> beginning();
   // Whether there is, or once was, a record at `offset`.
   bool isBeforeEnd(std::uint64_t offset);
   // From now on messages come from `offset` on.
