@@ -152,8 +152,7 @@ TEST_F(Disclose, NobodyElseGetsAnyOfIt) {
       {"reader", "w1"}, {"member", "w1"}, {"producer", "w1"}, {"auditor", "*"}, {"reader", "*"}, {"member", "*"}, {"admin", "w2"}};
   for (const auto& [role, workspace] : strangers) {
     HttpClient client = server_->client(role, workspace, role == "producer" ? "service:broker" : "human:" + role);
-    for (const std::string& asked :
-         {"entries?disclose=true", "entries?kind=lease.*&disclose=true", "entries?disclose=true&disclose=false"}) {
+    for (const char* asked : {"entries?disclose=true", "entries?kind=lease.*&disclose=true", "entries?disclose=true&disclose=false"}) {
       const HttpAnswer refused = client.get(path(asked));
       EXPECT_EQ(refused.status, 403) << role << ' ' << asked << '\n' << refused;
       EXPECT_EQ(refused.at({"code"}), "not_allowed");
