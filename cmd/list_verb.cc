@@ -138,7 +138,7 @@ int runList(const CommonOptions& common, const ListOptions& options, query::List
     std::vector<query::Parameter> asked = parameters;
     asked.emplace_back("limit", std::to_string(limit));
     if (!after.empty()) asked.emplace_back("after", after);
-    const boost::json::object page = boost::json::parse(reader.list(list, asked)).as_object();
+    const boost::json::object page = boost::json::parse(reader.list(list, asked, options.disclose)).as_object();
     for (const auto& item : page.at("items").as_array()) {
       if (newestLast) {
         newest.push_back(item.as_object());

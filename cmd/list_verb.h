@@ -20,6 +20,7 @@ struct ListOptions {
   std::string after;
   unsigned limit = query::kLimitDefault;
   bool all = false;
+  bool disclose = false;  // of entries
 };
 
 // Adds --kind, --actor, ..., --from, --to, --at, --as-of, --order, --limit, --after, --all as far as `list` has them. Times may be given as

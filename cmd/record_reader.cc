@@ -50,9 +50,15 @@ std::string RecordReader::get(std::string target, std::vector<query::Parameter> 
   return checkedObject(link_->send(request).body);
 }
 
-std::string RecordReader::list(query::ListKind list, const std::vector<query::Parameter>& parameters) {
-  if (link_ != nullptr) return get(link_->target("/" + std::string(query::listName(list))), parameters);
-  return views_->reader().list(list, query::parseFilters(list, parameters), views_->resolver());
+std::string RecordReader::list(query::ListKind list, const std::vector<query::Parameter>& parameters, bool disclose) {
+  if (link_ != nullptr) {
+    std::vector<query::Parameter> asked = parameters;
+    if (disclose) asked.emplace_back("disclose", "true");
+    return get(link_->target("/" + std::string(query::listName(list))), std::move(asked));
+  }
+  const query::Filters filters = query::parseFilters(list, parameters);
+  const auto disclosures = disclose ? views_->disclosures() : nullptr;
+  return views_->reader().list(list, filters, views_->resolver(), disclosures.get());
 }
 
 std::string RecordReader::lease(const std::string& id, const std::vector<query::Parameter>& parameters) {

@@ -19,7 +19,8 @@ class RecordReader {
   explicit RecordReader(const CommonOptions& common);
 
   // A page: {"items":[...],"next":cursor|null,...}. `parameters` as parseFilters() takes them. Throws what it and ViewReader::list() throw.
-  std::string list(query::ListKind list, const std::vector<query::Parameter>& parameters);
+  // `disclose`, of entries only: with personal values; a server wants an administrator's token for it, and records it.
+  std::string list(query::ListKind list, const std::vector<query::Parameter>& parameters, bool disclose = false);
   // A lease with its history. Throws noSuchItem.
   std::string lease(const std::string& id, const std::vector<query::Parameter>& parameters);
   // {"columns":[...],"rows":[[...],...],"truncated"?,...}. Throws badQuery.

@@ -16,6 +16,34 @@ std::string outcomeCell(const boost::json::object& item) {
   return text;
 }
 
+// `member=value` of each personal value that was opened; of those that stand at no member of their own, their path.
+std::string personalCell(const boost::json::object& item) {
+  std::string text;
+  const auto add = [&](std::string_view name, const boost::json::value& commitment) {
+    const auto* object = commitment.if_object();
+    if (object == nullptr || !object->contains("commitment") || !object->contains("value")) return;
+    text += (text.empty() ? "" : ", ") + std::string(name) + "=" + cell(*object, "value");
+  };
+  for (const auto& member : item) {
+    if (member.key() != "commitments") {
+      add(member.key(), member.value());
+      continue;
+    }
+    for (const auto& other : member.value().as_array()) add(cell(other.as_object(), "path"), other);
+  }
+  return text;
+}
+
+ListColumns withPersonal(ListColumns columns) {
+  columns.headings.emplace_back("PERSONAL");
+  columns.cells = [cells = std::move(columns.cells)](const boost::json::object& item) {
+    std::vector<std::string> row = cells(item);
+    row.push_back(personalCell(item));
+    return row;
+  };
+  return columns;
+}
+
 }  // namespace
 
 ListColumns entryColumns() {
@@ -35,8 +63,13 @@ void addEntries(Verb app, Program& program) {
   addCommonFlags(verb, program.common, true);
   auto options = std::make_shared<ListOptions>();
   addListFlags(verb, query::ListKind::entries, options);
+  verb.flag("--disclose", options->disclose,
+            "Personal values beside their commitments, while their keys exist. A server wants an administrator's token, and records it");
   verb.whenGiven([&program, options] {
-    program.run = [&program, options] { return runList(program.common, *options, query::ListKind::entries, entryColumns()); };
+    program.run = [&program, options] {
+      const ListColumns columns = options->disclose ? withPersonal(entryColumns()) : entryColumns();
+      return runList(program.common, *options, query::ListKind::entries, columns);
+    };
   });
 }
 

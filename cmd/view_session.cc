@@ -105,19 +105,29 @@ query::PrincipalResolver ViewSession::resolver() {
   return [this](const std::string& person) { return resolve(person); };
 }
 
+// Who brings the views up to the log meets every key on the way.
+void ViewSession::readKeys() {
+  if (keeper_.holds() || keysRead_) return;
+  LogSource source(session_.log(), &session_.keyRing());
+  VerifyItem item;
+  while (source.next(item)) {
+  }
+  keysRead_ = true;
+}
+
+std::unique_ptr<query::Disclosures> ViewSession::disclosures() {
+  readKeys();
+  return std::make_unique<query::Disclosures>(session_.log(), session_.keyRing().workspace(workspace()), redact::disclose,
+                                              session_.clock());
+}
+
 // As redaction does it: humans, and machines whose id is an address of a person.
 std::string ViewSession::resolve(const std::string& person) {
   if (person.starts_with("ledger:")) return person;
   const PrincipalValue principal = parsePrincipal(person, "--actor");
   const bool isPerson = principal.kind == PrincipalKind::human || redact::looksLikeEmail(principal.id);
   if (!isPerson || redact::isPseudonym(principal.id)) return person;
-  if (!keeper_.holds() && !keysRead_) {
-    LogSource source(session_.log(), &session_.keyRing());
-    VerifyItem item;
-    while (source.next(item)) {
-    }
-    keysRead_ = true;
-  }
+  readKeys();
   const auto key = session_.keyRing().workspace(workspace())->findSubject(PrincipalKind::human, principal.id);
   if (key == nullptr) return {};
   return person.substr(0, person.find(':') + 1) + redact::pseudonymOf(*key);

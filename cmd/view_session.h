@@ -42,9 +42,12 @@ class ViewSession {
   query::ViewReader& reader();
   // Persons as the record knows them, while their keys exist.
   query::PrincipalResolver resolver();
+  // Personal values of that workspace, for one page: who can read the keys folder may see them, and nothing records it.
+  std::unique_ptr<query::Disclosures> disclosures();
 
  private:
   std::string resolve(const std::string& person);
+  void readKeys();
 
   Session session_;
   ViewKeeper keeper_;

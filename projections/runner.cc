@@ -73,13 +73,16 @@ void ViewRunner::startLanes() {
     repair_.reset();
     for (const auto& [workspace, state] : board_.all()) board_.forgive(workspace, true);
   }
+  // A place that is not there is no fault: the log is read from its beginning. Beside one there are only views of this version's form.
+  auto place = rebuildAll ? std::nullopt : loadPlace(placePath());
+  if (!rebuildAll && !place) {
+    for (const WorkspaceNumber workspace : filesPresent()) rebuildAll = removeOutdated(options_.files, workspace) || rebuildAll;
+  }
   auto lane = std::make_unique<Lane>();
   lane->main = true;
   lane->rebuildAll = rebuildAll;
   log::FoldState from;
   std::vector<WorkspaceNumber> troubled;
-  // A place that is not there is no fault: the log is read from its beginning.
-  auto place = rebuildAll ? std::nullopt : loadPlace(placePath());
   if (place) {
     from = std::move(place->state);
     troubled = std::move(place->troubled);

@@ -51,6 +51,15 @@ bool isOfTheWriter(const RequestHead& head, const Route* route) {
   return route == nullptr || route->action != Action::open;
 }
 
+// Reading with personal values takes another right than reading.
+Action actionOf(const Route& route, const RequestHead& head) {
+  const auto& names = route.docs.parameters;
+  const bool mayDisclose = std::find(names.begin(), names.end(), "disclose") != names.end();
+  const bool asked =
+      std::any_of(head.query.begin(), head.query.end(), [](const auto& one) { return one.first == "disclose" && one.second == "true"; });
+  return mayDisclose && asked ? Action::discloseRecord : route.action;
+}
+
 std::string_view workspaceIn(const Router::Match& match) {
   for (const auto& [name, value] : match.variables) {
     if (name == "workspace") return value;
@@ -203,7 +212,7 @@ std::optional<Fault> Api::refusalOf(const Route& route, Caller& caller, const Ro
     caller = service_.authenticator.authenticate(exchange.bearerToken(), certificate, &cached);
     service_.metrics.tokenChecked(cached);
     const std::string_view workspace = workspaceIn(match);
-    const bool permitted = caller.may(route.action, workspace);
+    const bool permitted = caller.may(actionOf(route, exchange.head()), workspace);
     const bool exists = workspace.empty() || service_.ledger.findWorkspace(workspace).has_value();
     if (!permitted || !exists) return notAllowed();
   } catch (const Fault& fault) {

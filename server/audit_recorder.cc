@@ -127,6 +127,15 @@ asio::awaitable<void> AuditRecorder::queried(const Caller& caller, Reading readi
   fold.reader = caller.subjectId;
   fold.workspace = reading.workspace;
   fold.filter = withPseudonyms(*state->ledger.keyRing().workspace(reading.workspace), reading.filter);
+  const auto append = [&state, &fold](write::Completion done) {
+    state->ledger.appendOwn(fold.workspace, queriedEvent(fold), std::move(done));
+  };
+  if (reading.each) {
+    const Timestamp now = state->clock.wall();
+    fold.add(1, reading.rows, now, now);
+    co_await recorded(append);
+    co_return;
+  }
   std::string key = std::to_string(static_cast<unsigned>(fold.kind)) + ':' + fold.reader + '\n' + std::to_string(fold.workspace.value);
   key += '\n' + fold.filter;
   {
@@ -147,9 +156,6 @@ asio::awaitable<void> AuditRecorder::queried(const Caller& caller, Reading readi
   const std::uint64_t before = fold.count - 1;
   bool durable = false;
   try {
-    const auto append = [&state, &fold](write::Completion done) {
-      state->ledger.appendOwn(fold.workspace, queriedEvent(fold), std::move(done));
-    };
     co_await recorded(append);
     durable = true;
   } catch (const Fault&) {

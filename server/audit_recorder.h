@@ -24,6 +24,7 @@ struct Reading {
   // `human:id`, become pseudonyms, or `human:unknown` if the workspace knows no such person.
   std::string filter;
   std::uint64_t rows = 0;
+  bool each = false;  // never counted with others: an entry of its own
 };
 
 // Thread safe.
@@ -32,9 +33,9 @@ class AuditRecorder {
   // Both outlive the recorder.
   AuditRecorder(write::Ledger& ledger, const Clock& clock);
   ~AuditRecorder();
-  // Returns when the entry is durable, at once if the same caller asked the same within the last minute (counted, and recorded with the
-  // next one, or by flush()). Throws the ledger's faults: then nothing may be answered.
-  // The entry: who, filter, rows and count (sums since the last one), from and to (wall times of the first and the last reading in it).
+  // Returns when the entry is durable; unless `reading.each`, at once if the same caller asked the same within the last minute (counted,
+  // and recorded with the next one, or by flush()). Throws the ledger's faults: then nothing may be answered. The entry: who, filter, rows
+  // and count (sums since the last one), from and to (wall times of the first and the last reading in it).
   asio::awaitable<void> queried(const Caller& caller, Reading reading);
   // subject.resolved, one entry each time: `rows` persons were named to the caller. Durable on return; throws likewise.
   asio::awaitable<void> resolved(const Caller& caller, WorkspaceNumber workspace, std::string_view pseudonym, std::uint64_t rows);

@@ -73,7 +73,8 @@ json::object queryParameterSchema(const Route& route, const std::string& name) {
   }
   if (name == "ack") return oneOfWords({"durable", "published", "witnessed"});
   if (name == "disclose") {
-    return {{"type", "boolean"}, {"description", "Personal values; `true` is refused while views do not hold them"}, {"enum", {false}}};
+    return {{"type", "boolean"},
+            {"description", "With personal values, while their keys exist. For administrators, and recorded each time"}};
   }
   if (name == "kind") return kindsSchema();
   if (name == "state") return stateSchema(route.pattern);

@@ -179,8 +179,12 @@ std::vector<std::uint8_t> keysRecord(const std::vector<WrappedKey>& newKeys) {
   return encodeCanonical(keysValue(arena, toValues(arena, newKeys)));
 }
 
-OpenOutcome openRecord(WorkspaceKeys& keys, Sequence seq, const LeafHash& leaf, crypto::Bytes value, OpenedRecord& opened,
-                       LeafCheck check) {
+namespace {
+
+enum class NewKeys : std::uint8_t { apply, leave };
+
+OpenOutcome open(WorkspaceKeys& keys, Sequence seq, const LeafHash& leaf, crypto::Bytes value, OpenedRecord& opened, LeafCheck check,
+                 NewKeys wanted) {
   if (value.size() > limits::kRecordBytesMax) return OpenOutcome::damaged;
   const ScratchUse use;
   Arena& arena = use.scratch.arena;
@@ -193,7 +197,7 @@ OpenOutcome openRecord(WorkspaceKeys& keys, Sequence seq, const LeafHash& leaf, 
   std::memcpy(id.bytes.data(), idBytes.data(), idBytes.size());
 
   const std::span<const StructValue> newKeys = record.value.structures(Field::newKeys);
-  if (!applyKeys(keys, newKeys)) return OpenOutcome::damaged;
+  if (wanted == NewKeys::apply && !applyKeys(keys, newKeys)) return OpenOutcome::damaged;
   const std::shared_ptr<const LogKey> key = keys.findLogKey(id);
   if (key == nullptr) return OpenOutcome::withheld;
 
@@ -208,6 +212,17 @@ OpenOutcome openRecord(WorkspaceKeys& keys, Sequence seq, const LeafHash& leaf, 
   if (!content || !fromSealed(content.value, opened)) return OpenOutcome::damaged;
   if (check == LeafCheck::hash && leafHash(opened.entry) != leaf) return OpenOutcome::damaged;
   return OpenOutcome::opened;
+}
+
+}  // namespace
+
+OpenOutcome openRecord(WorkspaceKeys& keys, Sequence seq, const LeafHash& leaf, crypto::Bytes value, OpenedRecord& opened,
+                       LeafCheck check) {
+  return open(keys, seq, leaf, value, opened, check, NewKeys::apply);
+}
+
+OpenOutcome reopenRecord(WorkspaceKeys& keys, Sequence seq, const LeafHash& leaf, crypto::Bytes value, OpenedRecord& opened) {
+  return open(keys, seq, leaf, value, opened, LeafCheck::hash, NewKeys::leave);
 }
 
 bool openKeysRecord(WorkspaceKeys& keys, crypto::Bytes value) {

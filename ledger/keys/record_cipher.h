@@ -38,6 +38,10 @@ enum class LeafCheck : std::uint8_t { hash, callerHashes };
 OpenOutcome openRecord(WorkspaceKeys& keys, Sequence seq, const LeafHash& leaf, crypto::Bytes value, OpenedRecord& opened,
                        LeafCheck check = LeafCheck::hash);
 
+// As openRecord(), for a record that was opened before: with the keys that are known now. It applies none, so that one that was forgotten
+// since stays so. Asks the provider for nothing.
+OpenOutcome reopenRecord(WorkspaceKeys& keys, Sequence seq, const LeafHash& leaf, crypto::Bytes value, OpenedRecord& opened);
+
 // Applies the keys of a record of kind keys. False if its bytes are damaged. Faults as above.
 bool openKeysRecord(WorkspaceKeys& keys, crypto::Bytes value);
 

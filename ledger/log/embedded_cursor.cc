@@ -76,6 +76,25 @@ bool EmbeddedCursor::next(FoldState& state, ValidRecord& record) {
   return true;
 }
 
+EmbeddedFinder::EmbeddedFinder(const EmbeddedPlace& place)
+    : connection_(openForReading(place)), select_(connection_.prepare(kSelectRows)) {}
+
+bool EmbeddedFinder::find(Position position, StoredRecord& record) {
+  // No row has a position beyond what SQLite's integers hold.
+  if (position.value > static_cast<std::uint64_t>(INT64_MAX)) return false;
+  StatementUse use(select_);
+  sqlite3_bind_int64(use.get(), 1, static_cast<sqlite3_int64>(position.value));
+  sqlite3_bind_int64(use.get(), 2, 1);
+  const int code = use.step();
+  if (code == SQLITE_DONE) return false;
+  const std::string place = "position " + std::to_string(position.value);
+  if (code != SQLITE_ROW) throw faultOf(code, connection_.file(), "reading at " + place);
+  const bool sound = readRow(use.get(), record.position, record.header, record.value);
+  if (record.position != position) return false;  // the next one there is
+  if (!sound) throw Fault(ErrorCode::logDamaged, connection_.file() + ": " + place + ": the row is not one of a log", kDamageHint);
+  return true;
+}
+
 EmbeddedReader::EmbeddedReader(const EmbeddedPlace& place, const FoldState& from) : cursor_(place), state_(from) {
   cursor_.checkStart(from);
 }

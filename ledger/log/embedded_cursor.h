@@ -48,4 +48,16 @@ class EmbeddedReader final : public PartitionReader {
   FoldState state_;
 };
 
+// Each find() is a read transaction of its own.
+class EmbeddedFinder final : public RecordFinder {
+ public:
+  // Throws as EmbeddedCursor does.
+  explicit EmbeddedFinder(const EmbeddedPlace& place);
+  bool find(Position position, StoredRecord& record) override;
+
+ private:
+  Connection connection_;
+  Statement select_;
+};
+
 }  // namespace counterfoil::log

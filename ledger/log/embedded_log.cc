@@ -64,6 +64,11 @@ std::unique_ptr<PartitionReader> EmbeddedLog::read(PartitionId partition, const 
   return std::make_unique<EmbeddedReader>(placeOf(options_), from);
 }
 
+std::unique_ptr<RecordFinder> EmbeddedLog::finder(PartitionId partition) {
+  COUNTERFOIL_CHECK(partition.value == 0);
+  return std::make_unique<EmbeddedFinder>(placeOf(options_));
+}
+
 std::unique_ptr<PartitionWriter> EmbeddedLog::takeOver(PartitionId partition, FoldState& from,
                                                        const std::function<void(ValidRecord&)>& apply) {
   COUNTERFOIL_CHECK(partition.value == 0);

@@ -47,6 +47,7 @@ class EmbeddedLog final : public EventLog {
   std::uint32_t partitions() const override { return 1; }
   PartitionId partitionOf(WorkspaceNumber) const override { return PartitionId{0}; }
   std::unique_ptr<PartitionReader> read(PartitionId partition, const FoldState& from) override;
+  std::unique_ptr<RecordFinder> finder(PartitionId partition) override;
   std::unique_ptr<PartitionWriter> takeOver(PartitionId partition, FoldState& from,
                                             const std::function<void(ValidRecord&)>& apply) override;
   void onAppended(std::function<void()> notify) override;

@@ -59,6 +59,18 @@ class PartitionReader {
   virtual const FoldState& state() const = 0;
 };
 
+// Finds single records of a partition by their positions. What it gives is not judged: whoever asks knows by a valid record's own proof
+// (workspace, seq and leaf, and that its value opens under them) that it is the one. Not thread safe; each call may block as a reader's
+// does, so not for threads that serve connections.
+class RecordFinder {
+ public:
+  virtual ~RecordFinder() = default;
+  // The record at `position`, re-using `record`'s buffer. False, and `record` is of no use: nothing is there, be it beyond the end or gone
+  // from the beginning. In any order; ascending positions that lie close together are cheapest. Throws Fault(logDamaged | logTruncated |
+  // logUnavailable); it may be asked again.
+  virtual bool find(Position position, StoredRecord& record) = 0;
+};
+
 // What it means that a record was appended; receipts say it by durabilityName().
 enum class Durability : std::uint8_t {
   durable,     // synced to this machine's disk
@@ -82,6 +94,8 @@ class EventLog {
   // A reader that starts behind `from` (a default FoldState reads from the beginning). Throws Fault(logTruncated) if the log ends before
   // from.next or its record there does not fit.
   virtual std::unique_ptr<PartitionReader> read(PartitionId partition, const FoldState& from) = 0;
+  // Single records of the partition. Throws as read() does. The log outlives it.
+  virtual std::unique_ptr<RecordFinder> finder(PartitionId partition) = 0;
   // Becomes the partition's writer: reads everything behind `from`, claims the partition, reads up to and past the claim, giving every
   // valid record (the claim included) to `apply` in order; `from` ends where the new writer's first record will be. Used at start and
   // after every append that was not `appended`. What former writers of this object had outstanding has been answered when it returns;

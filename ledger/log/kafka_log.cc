@@ -6,6 +6,7 @@
 #include "ledger/core/check.h"
 #include "ledger/log/kafka/kafka_client.h"
 #include "ledger/log/kafka/kafka_committer.h"
+#include "ledger/log/kafka/kafka_finder.h"
 #include "ledger/log/kafka/kafka_lane.h"
 #include "ledger/log/kafka/kafka_reader.h"
 
@@ -159,6 +160,11 @@ std::unique_ptr<PartitionReader> KafkaLog::read(PartitionId partition, const Fol
   COUNTERFOIL_CHECK(partition.value < partitions());
   shared_->broken.throwIfGiven();
   return std::make_unique<kafka::Reader>(settings_, partition, from, shared_);
+}
+
+std::unique_ptr<RecordFinder> KafkaLog::finder(PartitionId partition) {
+  COUNTERFOIL_CHECK(partition.value < partitions());
+  return std::make_unique<kafka::Finder>(settings_, partition, shared_);
 }
 
 std::unique_ptr<PartitionWriter> KafkaLog::takeOver(PartitionId partition, FoldState& from,

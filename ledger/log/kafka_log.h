@@ -53,6 +53,7 @@ class KafkaLog final : public EventLog {
   std::uint32_t partitions() const override { return genesis_.partitions; }
   PartitionId partitionOf(WorkspaceNumber workspace) const override;
   std::unique_ptr<PartitionReader> read(PartitionId partition, const FoldState& from) override;
+  std::unique_ptr<RecordFinder> finder(PartitionId partition) override;
   std::unique_ptr<PartitionWriter> takeOver(PartitionId partition, FoldState& from,
                                             const std::function<void(ValidRecord&)>& apply) override;
   void onAppended(std::function<void()> notify) override;

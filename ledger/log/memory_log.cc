@@ -154,6 +154,29 @@ class MemoryReader final : public PartitionReader {
   FoldState state_;
 };
 
+class MemoryFinder final : public RecordFinder {
+ public:
+  MemoryFinder(std::shared_ptr<MemoryPartitions> partitions, PartitionId partition)
+      : partitions_(std::move(partitions)), partition_(partition) {}
+
+  bool find(Position position, StoredRecord& record) override {
+    const std::lock_guard guard(partitions_->mutex_);
+    if (partitions_->unavailable_) throw unavailable();
+    const auto& records = partitions_->partitions_.at(partition_.value);
+    if (position.value >= records.size()) return false;
+    const MemoryPartitions::Stored& stored = records[position.value];
+    if (stored.damaged) throw Fault(ErrorCode::logDamaged, placeOf(partition_, position) + "the record is damaged");
+    record.position = position;
+    record.header = stored.header;
+    record.value.assign(stored.value.begin(), stored.value.end());
+    return true;
+  }
+
+ private:
+  const std::shared_ptr<MemoryPartitions> partitions_;
+  const PartitionId partition_;
+};
+
 class MemoryWriter final : public PartitionWriter {
  public:
   MemoryWriter(MemoryLog& log, std::shared_ptr<MemoryLog::WriterState> state) : log_(log), state_(std::move(state)) {}
@@ -321,6 +344,11 @@ void MemoryLog::landLate() {
 
 std::unique_ptr<PartitionReader> MemoryLog::read(PartitionId partition, const FoldState& from) {
   return std::make_unique<MemoryReader>(partitions_, partition, from);
+}
+
+std::unique_ptr<RecordFinder> MemoryLog::finder(PartitionId partition) {
+  COUNTERFOIL_CHECK(partition.value < partitions());
+  return std::make_unique<MemoryFinder>(partitions_, partition);
 }
 
 std::unique_ptr<PartitionWriter> MemoryLog::takeOver(PartitionId partition, FoldState& from,

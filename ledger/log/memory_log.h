@@ -50,6 +50,7 @@ class MemoryPartitions {
 
  private:
   friend class MemoryLog;
+  friend class MemoryFinder;
   friend class MemoryReader;
   Position append(PartitionId partition, std::vector<Stored> records);
   void listen(const MemoryLog* log, std::function<void()> notify);
@@ -103,6 +104,7 @@ class MemoryLog final : public EventLog {
   std::uint32_t partitions() const override { return partitions_->count(); }
   PartitionId partitionOf(WorkspaceNumber workspace) const override { return PartitionId{workspace.value % partitions_->count()}; }
   std::unique_ptr<PartitionReader> read(PartitionId partition, const FoldState& from) override;
+  std::unique_ptr<RecordFinder> finder(PartitionId partition) override;
   std::unique_ptr<PartitionWriter> takeOver(PartitionId partition, FoldState& from,
                                             const std::function<void(ValidRecord&)>& apply) override;
   void onAppended(std::function<void()> notify) override;

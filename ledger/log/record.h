@@ -45,7 +45,7 @@ struct NewRecord {
   std::vector<std::uint8_t> value;
 };
 
-// A record that counts. Only these leave the log's read side.
+// A record that counts. Only these leave the log's read side, but for what a RecordFinder is asked for.
 struct ValidRecord {
   Position position;
   RecordKind kind{};
@@ -54,6 +54,13 @@ struct ValidRecord {
   Sequence seq;
   LeafHash previous;
   LeafHash leaf;
+  std::vector<std::uint8_t> value;
+};
+
+// A record as it lies in the log. Whether it counts is not said: that follows from all records before it.
+struct StoredRecord {
+  Position position;
+  RecordHeader header;
   std::vector<std::uint8_t> value;
 };
 

@@ -1,12 +1,16 @@
 // Entries by their filters. One index a filter, all ordered by seq; what has no index is looked up row by row in what the others leave.
 #include <algorithm>
 #include <climits>
+#include <map>
+#include <span>
+#include <vector>
 
 #include "ledger/core/arena.h"
 #include "ledger/core/entry.h"
 #include "ledger/core/json.h"
 #include "projections/query/lists.h"
 #include "projections/query/page_json.h"
+#include "projections/views/view_schema.h"
 
 namespace counterfoil::query {
 namespace {
@@ -164,17 +168,39 @@ class EntrySearch {
 
 class EntryWriter {
  public:
-  explicit EntryWriter(ViewConnection& view)
-      : view_(view), select_(view.statement("SELECT leaf, bytes FROM entry LEFT JOIN content USING (seq) WHERE entry.seq = ?1")) {}
+  // `disclosures` may be null.
+  EntryWriter(ViewConnection& view, Disclosures* disclosures)
+      : view_(view),
+        select_(view.statement("SELECT leaf, bytes FROM entry LEFT JOIN content USING (seq) WHERE entry.seq = ?1")),
+        disclosures_(disclosures) {}
+
+  // Gets the personal values of the entries that are written next, if they are wanted. False: there was no time for them.
+  bool disclose(std::span<const Key> keys) {
+    if (disclosures_ == nullptr) return true;
+    std::vector<EntryPlace> places;
+    LentStatement find = view_.statement("SELECT leaf, log_position, flags FROM entry JOIN content USING (seq) WHERE entry.seq = ?1");
+    for (const Key key : keys) {
+      find->bindNumber(1, key);
+      if (find->step() && (find->number(2) & views::kFlagCommitments) != 0) {
+        places.push_back(
+            {Sequence{static_cast<std::uint64_t>(key)}, leafOf(find->blob(0)), Position{static_cast<std::uint64_t>(find->number(1))}});
+      }
+      find->reset();
+    }
+    auto values = disclosures_->of(places);
+    if (!values) return false;
+    values_.clear();
+    for (std::size_t index = 0; index < places.size(); ++index) {
+      values_[static_cast<Key>(places[index].seq.value)] = std::move((*values)[index]);
+    }
+    return true;
+  }
 
   // False: there is no such entry.
   bool write(Key seq, std::string& out) {
     select_->bindNumber(1, seq);
     if (!select_->step()) return false;
-    LeafHash leaf;
-    const crypto::Bytes stored = select_->blob(0);
-    if (stored.size() != leaf.bytes.size()) throw damaged();
-    std::copy(stored.begin(), stored.end(), leaf.bytes.begin());
+    const LeafHash leaf = leafOf(select_->blob(0));
     if (select_->isNull(1)) {
       writeWithheldJson(Sequence{static_cast<std::uint64_t>(seq)}, leaf, out);
     } else {
@@ -190,6 +216,13 @@ class EntryWriter {
             "run `counterfoil rebuild`, then `counterfoil verify`"};
   }
 
+  LeafHash leafOf(crypto::Bytes stored) const {
+    LeafHash leaf;
+    if (stored.size() != leaf.bytes.size()) throw damaged();
+    std::copy(stored.begin(), stored.end(), leaf.bytes.begin());
+    return leaf;
+  }
+
   void writePresent(Key seq, const LeafHash& leaf, crypto::Bytes bytes, std::string& out) {
     // A view is a cache on disk: nothing of it is shown as the record unless it is what was chained.
     if (leafHash(bytes) != leaf) throw damaged();
@@ -197,13 +230,23 @@ class EntryWriter {
     arena_.reset();
     if (readEntry(bytes, Strictness::lenient, arena_, entry) != nullptr || entry.seq.value != static_cast<std::uint64_t>(seq))
       throw damaged();
-    writeEntryJson(entry, leaf, {}, out);
+    static const std::vector<DisclosedValue> kNone;
+    const auto found = values_.find(seq);
+    // Values that the view's flags kept from being looked for must not be missing in silence.
+    if (disclosures_ != nullptr && found == values_.end() && entry.entry.get(Field::commitments).count != 0) throw damaged();
+    writeEntryJson(entry, leaf, found == values_.end() ? kNone : found->second, out);
   }
 
   ViewConnection& view_;
   LentStatement select_;
+  Disclosures* const disclosures_;
+  std::map<Key, std::vector<DisclosedValue>> values_;
   Arena arena_;
 };
+
+Fault tooSlow() {
+  return {ErrorCode::logUnavailable, "the log did not give the records of this page in time", "ask again, or for fewer entries"};
+}
 
 }  // namespace
 
@@ -246,27 +289,40 @@ std::unique_ptr<KeyList> fullTextKeys(ViewConnection& view, const Filters& filte
   return std::make_unique<StatementKeys>(std::move(statement), filters.order, budget, gathered ? INT_MAX : 128 * words, 64 * words);
 }
 
-std::string listEntries(ViewConnection& view, ListKind list, const Filters& filters) {
+std::string listEntries(ViewConnection& view, ListKind list, const Filters& filters, Disclosures* disclosures) {
   const Page page = openPage(view, list, filters);
   EntrySearch search(view, filters);
-  const KeyPage found = search.find(list, page);
+  KeyPage found = search.find(list, page);
   PageJson json;
-  EntryWriter writer(view);
-  for (const Key key : found.keys) {
-    if (!writer.write(key, json.item())) {
-      throw Fault(ErrorCode::viewDamaged, "the view file " + view.database().file() + " lacks an entry that its indexes name",
-                  "run `counterfoil rebuild`");
+  EntryWriter writer(view, disclosures);
+  std::span<const Key> left = found.keys;
+  while (!left.empty()) {
+    const std::span<const Key> next = left.first(std::min(left.size(), Disclosures::kAtOnce));
+    if (!writer.disclose(next)) {
+      if (left.size() == found.keys.size()) throw tooSlow();
+      break;
     }
+    for (const Key key : next) {
+      if (!writer.write(key, json.item())) {
+        throw Fault(ErrorCode::viewDamaged, "the view file " + view.database().file() + " lacks an entry that its indexes name",
+                    "run `counterfoil rebuild`");
+      }
+    }
+    left = left.subspan(next.size());
+    if (disclosures != nullptr && disclosures->spent()) break;
   }
+  if (!left.empty()) found.lastSeen = found.keys[found.keys.size() - left.size() - 1];
   std::string next;
   if (found.lastSeen) next = encodeCursor(list, filters, {*found.lastSeen, page.pinned, {}});
   return json.finish(view, next, page.pinned);
 }
 
-std::optional<std::string> showEntry(ViewConnection& view, Sequence seq) {
+std::optional<std::string> showEntry(ViewConnection& view, Sequence seq, Disclosures* disclosures) {
   std::string out;
-  EntryWriter writer(view);
-  if (!writer.write(static_cast<Key>(seq.value), out)) return std::nullopt;
+  EntryWriter writer(view, disclosures);
+  const Key key = static_cast<Key>(seq.value);
+  if (!writer.disclose({&key, 1})) throw tooSlow();
+  if (!writer.write(key, out)) return std::nullopt;
   return out;
 }
 

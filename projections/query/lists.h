@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "projections/query/disclosures.h"
 #include "projections/query/filters.h"
 #include "projections/query/key_lists.h"
 #include "projections/query/view_connection.h"
@@ -20,9 +21,11 @@ struct Page {
 Page openPage(ViewConnection& view, ListKind list, const Filters& filters);
 
 // Entries (INTERFACE: Entry), and the same for `lease.denied` alone.
-std::string listEntries(ViewConnection& view, ListKind list, const Filters& filters);
+// With `disclosures` its personal values too; it may be null. Throws what Disclosures::of() throws, logUnavailable if not even the page's
+// first entries could be read in time.
+std::string listEntries(ViewConnection& view, ListKind list, const Filters& filters, Disclosures* disclosures);
 // One entry; nullopt if it is not in the view yet.
-std::optional<std::string> showEntry(ViewConnection& view, Sequence seq);
+std::optional<std::string> showEntry(ViewConnection& view, Sequence seq, Disclosures* disclosures);
 
 std::string listLeases(ViewConnection& view, const Filters& filters);
 // One lease with "history" (every entry that touched it, oldest first, at most 1,000) and "children". nullopt if there is none.

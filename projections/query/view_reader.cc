@@ -1,5 +1,6 @@
 #include "projections/query/view_reader.h"
 
+#include "ledger/core/check.h"
 #include "projections/query/lists.h"
 #include "projections/views/view_schema.h"
 
@@ -39,13 +40,14 @@ class ViewReader::Loan {
 
 ViewReader::ViewReader(std::filesystem::path folder, WorkspaceNumber workspace) : folder_(std::move(folder)), workspace_(workspace) {}
 
-std::string ViewReader::list(ListKind list, const Filters& filters, const PrincipalResolver& resolver) {
+std::string ViewReader::list(ListKind list, const Filters& filters, const PrincipalResolver& resolver, Disclosures* disclosures) {
+  COUNTERFOIL_CHECK(disclosures == nullptr || list == ListKind::entries || list == ListKind::denials);
   const Filters resolved = resolvePersons(filters, resolver);
   Loan view(*this);
   switch (list) {
     case ListKind::entries:
     case ListKind::denials:
-      return listEntries(*view, list, resolved);
+      return listEntries(*view, list, resolved, disclosures);
     case ListKind::leases:
       return listLeases(*view, resolved);
     default:
@@ -53,9 +55,9 @@ std::string ViewReader::list(ListKind list, const Filters& filters, const Princi
   }
 }
 
-std::string ViewReader::entry(Sequence seq) {
+std::string ViewReader::entry(Sequence seq, Disclosures* disclosures) {
   Loan view(*this);
-  auto found = seq.value < static_cast<std::uint64_t>(view->size()) ? showEntry(*view, seq) : std::nullopt;
+  auto found = seq.value < static_cast<std::uint64_t>(view->size()) ? showEntry(*view, seq, disclosures) : std::nullopt;
   if (!found) throw Fault(ErrorCode::noSuchItem, "the workspace has no entry with this seq", "");
   return std::move(*found);
 }

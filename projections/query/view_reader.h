@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ledger/core/clock.h"
+#include "projections/query/disclosures.h"
 #include "projections/query/filters.h"
 #include "projections/query/import_facts.h"
 #include "projections/query/sql_query.h"
@@ -26,9 +27,12 @@ class ViewReader {
 
   // {"items":[...],"next":cursor|null,"asOf":{...}}. `filters` as parseFilters() gave them. A page may hold fewer items than its limit and
   // still have a next one: what it costs is bounded. Throws badCursor.
-  std::string list(ListKind list, const Filters& filters, const PrincipalResolver& resolver);
-  // Throw noSuchItem. `filters`: only at and asOf count.
-  std::string entry(Sequence seq);
+  // `disclosures`, of lists of entries only: with personal values, for a reader who may see them. Throws then what Disclosures::of()
+  // throws, and logUnavailable if the log is too slow. The view's file keeps its old pages as long as the log is read.
+  std::string list(ListKind list, const Filters& filters, const PrincipalResolver& resolver, Disclosures* disclosures = nullptr);
+  // Throws noSuchItem, and as above.
+  std::string entry(Sequence seq, Disclosures* disclosures = nullptr);
+  // Throws noSuchItem. `filters`: only at and asOf count.
   std::string lease(std::string_view id, const Filters& filters);
   std::string stats();
   // The number of a workspace by its id; only in the view of `_system`.

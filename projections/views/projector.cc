@@ -93,13 +93,14 @@ Projector::Projector(Database& database, const ProjectorLimits& limits)
       accessToken_(database, viewTable("access_token"), names_, limits.rows),
       counter_(database, viewTable("counter"), names_, limits.rows),
       block_(database, viewTable("entry_block"), names_, limits.rows),
-      content_(database, "INSERT INTO content(seq, bytes) VALUES(?, ?)"),
+      content_(database, "INSERT INTO content(seq, log_position, bytes) VALUES(?, ?, ?)"),
       text_(database, "INSERT INTO entry_text(rowid, text) VALUES(?, ?)"),
       leaseByName_(database, "SELECT max(granted_seq) FROM lease WHERE lease = ?"),
       leaseByFingerprint_(database, "SELECT max(granted_seq) FROM lease WHERE fingerprint = ? AND reported = 1"),
       bundleByFingerprint_(database, "SELECT bundle FROM bundle WHERE fingerprint = ?"),
-      gapAround_(database, "SELECT lowest, highest, seen_seq FROM producer_gap WHERE source = ? AND producer = ? AND lowest <= ? "
-                                  "ORDER BY lowest DESC LIMIT 1"),
+      gapAround_(database,
+                 "SELECT lowest, highest, seen_seq FROM producer_gap WHERE source = ? AND producer = ? AND lowest <= ? "
+                 "ORDER BY lowest DESC LIMIT 1"),
       lowestGap_(database, "SELECT min(lowest) FROM producer_gap WHERE source = ? AND producer = ?"),
       kindCounters_(kKindCount, 0),
       leasesMax_(limits.leases),
@@ -179,7 +180,7 @@ void Projector::applyWithheld(Sequence seq, const LeafHash& leaf) {
   count("withheld", seq.value);
 }
 
-void Projector::apply(const EntryView& view, const LeafHash& leaf, crypto::Bytes bytes) {
+void Projector::apply(const EntryView& view, const LeafHash& leaf, crypto::Bytes bytes, Position log) {
   Step step(view);
   step.actor = principalKey(principalOf(view.entry, Field::actor));
   step.redacted = view.entry.get(Field::redactions).count != 0;
@@ -192,7 +193,7 @@ void Projector::apply(const EntryView& view, const LeafHash& leaf, crypto::Bytes
     foldRecords(step);
     foldActors(step);
   }
-  writeEntry(step, leaf, bytes);
+  writeEntry(step, leaf, bytes, log);
   writeValues(step);
   writeText(step);
 }
@@ -218,7 +219,7 @@ void Projector::noteTime(std::uint64_t seq, std::int64_t time) {
   row.set(2, fresh ? time : std::max(row.number(2), time));
 }
 
-void Projector::writeEntry(Step& step, const LeafHash& leaf, crypto::Bytes bytes) {
+void Projector::writeEntry(Step& step, const LeafHash& leaf, crypto::Bytes bytes, Position log) {
   const EntryColumns& at = entryColumns();
   const EntryFields& fields = step.fields;
   const EntryView& view = step.view();
@@ -263,7 +264,8 @@ void Projector::writeEntry(Step& step, const LeafHash& leaf, crypto::Bytes bytes
   cells_[at.leaf] = Cell::of(crypto::Bytes(leaf.bytes));
   entry_.insert(cells_);
   content_->bindNumber(1, step.seq);
-  content_->bindBlob(2, bytes);
+  content_->bindNumber(2, static_cast<std::int64_t>(log.value));
+  content_->bindBlob(3, bytes);
   content_->run();
 }
 

@@ -25,7 +25,8 @@ class Projector {
  public:
   Projector(Database& database, const ProjectorLimits& limits);
 
-  void apply(const EntryView& view, const LeafHash& leaf, crypto::Bytes bytes);
+  // `log`: of the entry's record.
+  void apply(const EntryView& view, const LeafHash& leaf, crypto::Bytes bytes, Position log);
   // An entry whose content is gone.
   void applyWithheld(Sequence seq, const LeafHash& leaf);
   // Writes what is still in memory; after it the database holds everything applied, and sums() fits it.
@@ -50,7 +51,7 @@ class Projector {
   void countId(NameId what, std::uint64_t seq, std::int64_t by);
 
   // projector.cc
-  void writeEntry(Step& step, const LeafHash& leaf, crypto::Bytes bytes);
+  void writeEntry(Step& step, const LeafHash& leaf, crypto::Bytes bytes, Position log);
   void writeValues(Step& step);
   void writeText(Step& step);
   void noteKind(Step& step);

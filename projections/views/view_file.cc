@@ -93,6 +93,18 @@ void removeRebuild(const fs::path& folder, WorkspaceNumber workspace) {
   removeDatabase(rebuildPath(folder, workspace));
 }
 
+bool removeOutdated(const ViewFileOptions& options, WorkspaceNumber workspace) {
+  try {
+    Database database = Database::openReadOnly(viewPath(options.folder, workspace), options.vfs);
+    const auto format = database.ask("SELECT format FROM position");
+    if (!format || *format == std::to_string(kViewFormat)) return false;
+  } catch (const Fault&) {
+    return false;
+  }
+  removeView(options.folder, workspace);
+  return true;
+}
+
 std::unique_ptr<ViewFile> ViewFile::open(const ViewFileOptions& options, WorkspaceNumber workspace) {
   return std::unique_ptr<ViewFile>(new ViewFile(options, workspace, false, false));
 }
@@ -173,7 +185,7 @@ void ViewFile::apply(const EntryView& view, const LeafHash& leaf, crypto::Bytes 
   }
   begin();
   advance(view.seq, view.previous, leaf, log);
-  projector_->apply(view, leaf, bytes);
+  projector_->apply(view, leaf, bytes, log);
   position_.recordedAt = view.recordedAt;
 }
 

@@ -33,6 +33,9 @@ struct ViewFileOptions {
 void makeViewFolder(const std::filesystem::path& folder);
 // The file with its companions, and what an unfinished rebuild left. Nothing there is no fault.
 void removeView(const std::filesystem::path& folder, WorkspaceNumber workspace);
+// Removes a view that another version of this program made: nobody can read it, and without it readers are told to come again instead of
+// being told of damage. True if it did. What is damaged, or just being made, stays: who opens it for writing finds out.
+bool removeOutdated(const ViewFileOptions& options, WorkspaceNumber workspace);
 // Only what an unfinished rebuild left.
 void removeRebuild(const std::filesystem::path& folder, WorkspaceNumber workspace);
 

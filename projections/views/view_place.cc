@@ -11,13 +11,15 @@
 
 #include "ledger/core/bytes.h"
 #include "ledger/core/merkle.h"
+#include "projections/views/view_schema.h"
 
 namespace counterfoil::views {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kMagic = "counterfoil view place 1\n";
+constexpr std::string_view kMagic = "counterfoil view place 2\n";
+static_assert(kViewFormat == 2, "a place of an older form must not speak for views of this one: both numbers are raised together");
 
 bool writeWhole(const fs::path& path, crypto::Bytes bytes) {
   const int file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);

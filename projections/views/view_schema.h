@@ -11,8 +11,8 @@
 
 namespace counterfoil::views {
 
-// Raised when the tables or what projecting puts in them change: older files are rebuilt.
-inline constexpr int kViewFormat = 1;
+// Raised when the tables or what projecting puts in them change: whoever keeps the views makes older files anew.
+inline constexpr int kViewFormat = 2;
 
 // Bits of entry.flags.
 inline constexpr std::int64_t kFlagTerminal = 1;

@@ -125,11 +125,14 @@ asio::awaitable<void> waitForView(Service& service, WorkspaceNumber workspace, s
 }
 
 asio::awaitable<void> recordReading(Service& service, const Call& call, WorkspaceNumber workspace, std::string what,
-                                    const std::vector<query::Parameter>& parameters, std::uint64_t rows) {
+                                    const std::vector<query::Parameter>& parameters, std::uint64_t rows, bool disclosed) {
   Reading reading;
   reading.workspace = workspace;
   reading.workspaceId = std::string(call.variable("workspace"));
   reading.filter = std::move(what);
+  // First, for a long filter is cut at its end.
+  if (disclosed) reading.filter += " disclose=true";
+  reading.each = disclosed;
   reading.rows = rows;
   for (const auto& [name, value] : parameters) {
     if (!onlyPages(name)) reading.filter += ' ' + name + '=' + value;

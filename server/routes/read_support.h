@@ -40,9 +40,10 @@ query::PrincipalResolver resolverOf(Service& service, WorkspaceNumber workspace)
 // still with; a view that only cannot go on now (disk full) is read as it is.
 asio::awaitable<void> waitForView(Service& service, WorkspaceNumber workspace, std::optional<std::uint64_t> wait);
 
-// Records the reading; see AuditRecorder. `what`: the list or thing ("entries", "leases/L1"); of `parameters` those that select.
+// Records the reading; see AuditRecorder. `what`: the list or thing ("entries", "leases/L1"); of `parameters` those that select. One that
+// disclosed personal values says so and has an entry of its own each time.
 asio::awaitable<void> recordReading(Service& service, const Call& call, WorkspaceNumber workspace, std::string what,
-                                    const std::vector<query::Parameter>& parameters, std::uint64_t rows);
+                                    const std::vector<query::Parameter>& parameters, std::uint64_t rows, bool disclosed = false);
 
 // ---- the JSON of lists, as query/page_json.h writes it ----
 // The items' texts, in order.

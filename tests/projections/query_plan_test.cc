@@ -65,7 +65,7 @@ class QueryPlan : public testing::Test {
     if (list == ListKind::leases) {
       query::listLeases(view, filters);
     } else {
-      query::listEntries(view, list, filters);
+      query::listEntries(view, list, filters, nullptr);
     }
     for (const std::string& sql : view.preparedSql()) statements_.insert(sql);
     view.end();

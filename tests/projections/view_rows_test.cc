@@ -1,4 +1,6 @@
 // The other rows of a view: entries, text, runs, hosts, producers, bundles, vault, approvals.
+#include <map>
+
 #include "projections/views/sql/indexes.h"
 #include "projections/views/sql/tables.h"
 #include "tests/projections/view_fixture.h"
@@ -48,6 +50,25 @@ TEST_F(ViewRows, AnEntryKeepsItsBytesAndItsFields) {
   EXPECT_EQ(rows("SELECT resource FROM resources ORDER BY 1"), (List{"bucket/a", "bucket/b"}));
   EXPECT_EQ(one("SELECT hex(bytes) = upper('" + toHex(ledger.entries(kOne)[0]) + "') FROM content"), "1");
   EXPECT_EQ(one("SELECT leafHash FROM entries"), toHex(ledger.leaf(kOne).bytes));
+}
+
+TEST_F(ViewRows, AnEntryKnowsThePlaceOfItsRecordInTheLog) {
+  for (const WorkspaceNumber workspace : {kTwo, kOne, kTwo, kThree, kOne}) ledger.addSamples(workspace, 3);
+  project();
+  ledger.addSamples(kOne, 2);
+  project();
+  std::map<std::uint64_t, List> expected;
+  const auto reader = ledger.log().read(PartitionId{0}, {});
+  log::ValidRecord record;
+  while (reader->next(record)) {
+    if (record.kind != log::RecordKind::entry) continue;
+    expected[record.workspace.value].push_back(std::to_string(record.seq.value) + '|' + std::to_string(record.position.value));
+  }
+  const auto places = [&](WorkspaceNumber workspace) { return rows("SELECT seq, log_position FROM content ORDER BY seq", workspace); };
+  for (const WorkspaceNumber workspace : {kOne, kTwo, kThree}) EXPECT_EQ(places(workspace), expected[workspace.value]);
+  rebuildAll();
+  for (const WorkspaceNumber workspace : {kOne, kTwo, kThree}) EXPECT_EQ(places(workspace), expected[workspace.value]);
+  ASSERT_EQ(expected[1].size(), 8U);
 }
 
 TEST_F(ViewRows, TextIsFoundByWordsPathsAndPrefixes) {

@@ -246,6 +246,27 @@ TEST_F(AuditRecorderTest, TheSameWithinAMinuteIsCountedAndToldAfterIt) {
   EXPECT_EQ(recorder_->remembered(), 0U);
 }
 
+TEST_F(AuditRecorderTest, WhatMustNotBeFoldedIsDurableEachTime) {
+  Reading each = reading("entries disclose=true", 3);
+  each.each = true;
+  for (std::size_t times = 1; times <= 3; ++times) {
+    auto work = begin(caller("fixer"), each);
+    ASSERT_TRUE(until([&] { return log_->outstanding() > 0; }));
+    passLoop();
+    EXPECT_FALSE(isOver(work));
+    deliverUntil(work);
+    work.get();
+    EXPECT_EQ(recorded().size(), times);
+  }
+  EXPECT_EQ(recorder_->remembered(), 0U);
+  flush(true);
+  EXPECT_EQ(recorded().size(), 3U);
+  log_->plan(log::Fate::rejected);
+  auto refused = begin(caller("fixer"), each);
+  deliverUntil(refused);
+  EXPECT_THROW(refused.get(), Fault);
+}
+
 TEST_F(AuditRecorderTest, TheNextEntryTellsOfThoseThatWereCounted) {
   read(caller("fixer"), reading("entries", 1));
   clock_.advanceSeconds(59);

@@ -1,9 +1,9 @@
 #include "ledger/log/kafka/kafka_reader.h"
 
-#include <span>
 #include <string>
 
 #include "ledger/log/kafka/kafka_client.h"
+#include "ledger/log/kafka/kafka_message.h"
 #include "ledger/log/partition_content.h"
 
 namespace counterfoil::log::kafka {
@@ -13,20 +13,6 @@ constexpr int kPollMilliseconds = 50;
 constexpr const char* kDamageHint = "run `counterfoil verify`; do not write to this topic with anything else";
 constexpr const char* kTruncationHint =
     "records were deleted, or the topic was made anew: find out who did it; a node serves again only with the whole log";
-
-std::span<const std::uint8_t> bytesOf(const rd_kafka_message_t& message) {
-  return {static_cast<const std::uint8_t*>(message.payload), message.len};
-}
-
-// False: the record has no header of ours.
-bool headerOf(const rd_kafka_message_t& message, RecordHeader& header) {
-  rd_kafka_headers_t* headers = nullptr;
-  if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return false;
-  const void* value = nullptr;
-  std::size_t size = 0;
-  if (rd_kafka_header_get_last(headers, "cf", &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) return false;
-  return decodeHeader({static_cast<const std::uint8_t*>(value), size}, header);
-}
 
 }  // namespace
 

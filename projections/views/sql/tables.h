@@ -31,8 +31,9 @@ CREATE TABLE entry(seq INTEGER PRIMARY KEY, id BLOB, kind NAME, recorded_at RECO
   flags FLAGS NOT NULL, leaf LEAF NOT NULL);
 -- Of entries number * 2048 to number * 2048 + 2047: the span of their occurred_at, and of valid_from of the leases granted there. Skips.
 CREATE TABLE entry_block(number INTEGER PRIMARY KEY, earliest TIME NOT NULL, latest TIME NOT NULL);
--- The canonical bytes of the entry (leaf = SHA-256(0x00 || bytes)). No row for a withheld one.
-CREATE TABLE content(seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+-- The canonical bytes of the entry (leaf = SHA-256(0x00 || bytes)), and the place of its record in its partition of the log, before the bytes
+-- so that it is found without reading them. No row for a withheld one.
+CREATE TABLE content(seq INTEGER PRIMARY KEY, log_position COUNT NOT NULL, bytes BLOB NOT NULL);
 -- Resources also hold secret names (vault.*) and destinations (egress.observed). granted = 1 on lease.granted.
 CREATE TABLE entry_resource(seq SEQ NOT NULL, value NAME NOT NULL, granted COUNT NOT NULL, PRIMARY KEY(seq, value)) WITHOUT ROWID;
 CREATE TABLE entry_scope(seq SEQ NOT NULL, value NAME NOT NULL, granted COUNT NOT NULL, PRIMARY KEY(seq, value)) WITHOUT ROWID;

@@ -68,6 +68,26 @@ TEST_F(RecordCipherTest, GivesBackWhatWasSealed) {
   EXPECT_EQ(openRecord(*reader(), second.seq(), second.leaf(), next, opened_), OpenOutcome::withheld);
 }
 
+// Between a key's end in memory and the end of what it was wrapped with, whoever reads its record once more must not bring it back.
+TEST_F(RecordCipherTest, OpenedAgainItBringsNoKeyBack) {
+  const Entry first = entry();
+  const auto record = seal(first);
+  const auto other = reader();
+  EXPECT_EQ(reopenRecord(*other, first.seq(), first.leaf(), record, opened_), OpenOutcome::withheld);
+  ASSERT_EQ(openRecord(*other, first.seq(), first.leaf(), record, opened_), OpenOutcome::opened);
+  opened_ = {};
+  ASSERT_EQ(reopenRecord(*other, first.seq(), first.leaf(), record, opened_), OpenOutcome::opened);
+  EXPECT_TRUE(std::ranges::equal(opened_.entry, first.bytes()));
+  EXPECT_EQ(opened_.disclosures.size(), 2u);
+  LeafHash leaf = first.leaf();
+  leaf.bytes[0] ^= 1;
+  EXPECT_EQ(reopenRecord(*other, first.seq(), leaf, record, opened_), OpenOutcome::damaged);
+  const KeyId id = keys_->logKey(kNow)->id;
+  other->forget(id);
+  EXPECT_EQ(reopenRecord(*other, first.seq(), first.leaf(), record, opened_), OpenOutcome::withheld);
+  EXPECT_EQ(other->findLogKey(id), nullptr);
+}
+
 TEST_F(RecordCipherTest, HoldsNothingInClear) {
   const Entry first = entry();
   const auto record = seal(first);

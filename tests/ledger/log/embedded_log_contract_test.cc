@@ -49,6 +49,7 @@ class EmbeddedHarness final : public LogHarness {
 
 using Harnesses = ::testing::Types<EmbeddedHarness<false>, EmbeddedHarness<true>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Embedded, EventLogReading, Harnesses);
+INSTANTIATE_TYPED_TEST_SUITE_P(Embedded, EventLogFinding, Harnesses);
 INSTANTIATE_TYPED_TEST_SUITE_P(Embedded, EventLogWriting, Harnesses);
 
 }  // namespace

@@ -29,6 +29,7 @@ class MemoryHarness final : public LogHarness {
 
 using Harnesses = ::testing::Types<MemoryHarness<Delivery::immediate, 1>, MemoryHarness<Delivery::pumped, 3>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Memory, EventLogReading, Harnesses);
+INSTANTIATE_TYPED_TEST_SUITE_P(Memory, EventLogFinding, Harnesses);
 INSTANTIATE_TYPED_TEST_SUITE_P(Memory, EventLogWriting, Harnesses);
 
 }  // namespace

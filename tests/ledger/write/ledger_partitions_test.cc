@@ -370,6 +370,7 @@ class OtherMap final : public log::EventLog {
   std::unique_ptr<log::PartitionReader> read(PartitionId partition, const log::FoldState& from) override {
     return log_.read(partition, from);
   }
+  std::unique_ptr<log::RecordFinder> finder(PartitionId partition) override { return log_.finder(partition); }
   std::unique_ptr<log::PartitionWriter> takeOver(PartitionId partition, log::FoldState& from,
                                                  const std::function<void(log::ValidRecord&)>& apply) override {
     return log_.takeOver(partition, from, apply);

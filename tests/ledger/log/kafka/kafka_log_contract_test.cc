@@ -60,6 +60,7 @@ class KafkaHarness final : public LogHarness {
 
 using Harnesses = ::testing::Types<KafkaHarness<1>, KafkaHarness<3>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Kafka, EventLogReading, Harnesses);
+INSTANTIATE_TYPED_TEST_SUITE_P(Kafka, EventLogFinding, Harnesses);
 INSTANTIATE_TYPED_TEST_SUITE_P(Kafka, EventLogWriting, Harnesses);
 
 }  // namespace

@@ -161,6 +161,61 @@ TEST_F(KafkaLogTest, DeletedRecordsAreNoticedInMidRun) {
   EXPECT_EQ(faultIn([&] { takeOver(*log, again); }).code, ErrorCode::logTruncated);
 }
 
+TEST_F(KafkaLogTest, DeletedRecordsAreNotFoundAndTheOthersStillAre) {
+  const std::string topic = ledgerTopic(1);
+  const FoldState state = fill(topic, 5);
+  const auto log = open(topic);
+  const auto finder = log->finder(PartitionId{0});
+  StoredRecord found;
+  ASSERT_TRUE(finder->find(Position{1}, found));
+  cluster_->deleteRecords(topic, 0, 3);
+  for (const std::uint64_t position : {0, 2, 4, 1, 3, 2, 5}) {
+    const bool isThere = position >= 3;
+    // Another one than before: it has fetched nothing ahead.
+    EXPECT_EQ(log->finder(PartitionId{0})->find(Position{position}, found), isThere) << position;
+    EXPECT_EQ(isThere, found.position.value == position);
+  }
+  EXPECT_FALSE(finder->find(state.next, found));
+}
+
+TEST_F(KafkaLogTest, ABrokerThatDoesNotAnswerIsNoMissingRecord) {
+  const std::string topic = ledgerTopic(1);
+  fill(topic, 600);
+  KafkaSettings settings = cluster_->settings(topic);
+  settings.answerWithin = 2s;
+  const auto log = KafkaLog::open(settings, identity(1));
+  const auto finder = log->finder(PartitionId{0});
+  const auto fresh = log->finder(PartitionId{0});
+  StoredRecord found;
+  ASSERT_TRUE(finder->find(Position{5}, found));
+  if (!cluster_->pause()) GTEST_SKIP() << "the broker is not this test's to pause (COUNTERFOIL_TEST_KAFKA_FOLDER)";
+  const auto paused = std::chrono::steady_clock::now();
+  const Thrown far = faultIn([&] { finder->find(Position{500}, found); });
+  const Thrown first = faultIn([&] { fresh->find(Position{5}, found); });
+  const auto waited = std::chrono::steady_clock::now() - paused;
+  cluster_->resume();
+  EXPECT_EQ(far.code, ErrorCode::logUnavailable);
+  EXPECT_EQ(first.code, ErrorCode::logUnavailable);
+  EXPECT_LT(waited, 30s);
+  for (RecordFinder* const again : {finder.get(), fresh.get()}) {
+    ASSERT_TRUE(again->find(Position{500}, found)) << "it may be asked again";
+    EXPECT_EQ(found.header.seq.value, 498U);
+  }
+}
+
+TEST_F(KafkaLogTest, AStrangersRecordIsFoundToBeNone) {
+  const std::string topic = ledgerTopic(1);
+  const FoldState state = fill(topic, 5);
+  const auto log = open(topic);
+  cluster_->inject(topic, 0, std::nullopt, {1});
+  const auto finder = log->finder(PartitionId{0});
+  StoredRecord found;
+  const Thrown thrown = faultIn([&] { finder->find(state.next, found); });
+  EXPECT_EQ(thrown.code, ErrorCode::logDamaged);
+  EXPECT_THAT(thrown.detail, HasSubstr("partition 0, offset " + std::to_string(state.next.value)));
+  EXPECT_TRUE(finder->find(Position{1}, found)) << "the others are what they were";
+}
+
 TEST_F(KafkaLogTest, ATopicMadeAnewIsNotTheLedgerThatWasRead) {
   const std::string topic = ledgerTopic(1);
   const FoldState saved = fill(topic, 5);

@@ -43,6 +43,7 @@ class TestBrokerHarness final : public LogHarness {
 
 using Harnesses = ::testing::Types<TestBrokerHarness>;
 INSTANTIATE_TYPED_TEST_SUITE_P(KafkaTestBroker, EventLogReading, Harnesses);
+INSTANTIATE_TYPED_TEST_SUITE_P(KafkaTestBroker, EventLogFinding, Harnesses);
 INSTANTIATE_TYPED_TEST_SUITE_P(KafkaTestBroker, EventLogWriting, Harnesses);
 
 }  // namespace
