@@ -236,14 +236,29 @@ TopicFacts topicFacts(rd_kafka_t* client, rd_kafka_topic_t* topic, const KafkaSe
   return facts;
 }
 
+// Not rd_kafka_query_watermark_offsets, which asks for both ends at once: of a broker that is stopped it waits until its requests have
+// failed, whatever time it is given.
+rd_kafka_resp_err_t askOffset(rd_kafka_t* client, const KafkaSettings& settings, PartitionId partition, std::int64_t which,
+                              std::chrono::milliseconds limit, std::int64_t& offset) {
+  const PartitionList list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(list.get(), settings.topic.c_str(), static_cast<std::int32_t>(partition.value))->offset = which;
+  const auto code = rd_kafka_offsets_for_times(client, list.get(), static_cast<int>(limit.count()));
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return code;
+  const rd_kafka_topic_partition_t& told = list->elems[0];
+  if (told.err != RD_KAFKA_RESP_ERR_NO_ERROR) return told.err;
+  if (told.offset < 0) return RD_KAFKA_RESP_ERR__TIMED_OUT;
+  offset = told.offset;
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 Watermarks watermarks(rd_kafka_t* client, const KafkaSettings& settings, PartitionId partition) {
   constexpr std::chrono::milliseconds kBetweenTries{50};
   // Of a partition without a leader, or a topic that is gone, a query says nothing until its time is over.
   const std::chrono::milliseconds oneQuery = std::min<std::chrono::milliseconds>(settings.answerWithin, std::chrono::seconds(1));
   Watermarks result;
   for (std::chrono::milliseconds waited{0};; waited += kBetweenTries) {
-    const auto code = rd_kafka_query_watermark_offsets(client, settings.topic.c_str(), static_cast<std::int32_t>(partition.value),
-                                                       &result.low, &result.high, static_cast<int>(oneQuery.count()));
+    auto code = askOffset(client, settings, partition, RD_KAFKA_OFFSET_BEGINNING, oneQuery, result.low);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = askOffset(client, settings, partition, RD_KAFKA_OFFSET_END, oneQuery, result.high);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return result;
     const bool timedOut = code == RD_KAFKA_RESP_ERR__TIMED_OUT;
     if (timedOut) waited += oneQuery;

@@ -36,11 +36,16 @@ struct TopicFacts {
 // Throws Fault(logUnavailable) if no broker answers in time, noLedger if there is no such topic.
 TopicFacts topicFacts(rd_kafka_t* client, rd_kafka_topic_t* topic, const KafkaSettings& settings);
 
+// Asks the partition's leader for one end of its log: RD_KAFKA_OFFSET_BEGINNING, or RD_KAFKA_OFFSET_END for the place behind the last
+// record that is committed. Takes no longer than `limit`. `offset` is set only without an error.
+rd_kafka_resp_err_t askOffset(rd_kafka_t* client, const KafkaSettings& settings, PartitionId partition, std::int64_t which,
+                              std::chrono::milliseconds limit, std::int64_t& offset);
+
 struct Watermarks {
   std::int64_t low = 0;
   std::int64_t high = 0;  // one more than the last record that is committed
 };
-// Asks the partition's leader. Throws Fault(logUnavailable).
+// Asks the partition's leader. Throws Fault(logUnavailable), a second after KafkaSettings::answerWithin at the latest.
 Watermarks watermarks(rd_kafka_t* client, const KafkaSettings& settings, PartitionId partition);
 
 }  // namespace counterfoil::log::kafka

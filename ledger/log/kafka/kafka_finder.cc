@@ -9,7 +9,7 @@ namespace counterfoil::log::kafka {
 namespace {
 
 constexpr int kPollMilliseconds = 20;
-constexpr int kAnswerMilliseconds = 500;
+constexpr std::chrono::milliseconds kAnswer{500};
 // What lies between two records is read rather than passed over if it is no more than this: some four fetches of 64 KiB, which take about
 // as long as to begin anew elsewhere.
 constexpr std::uint64_t kNearRecords = 256;
@@ -53,16 +53,10 @@ void Finder::stop() {
 
 // librdkafka 2.0.2 looks whether there is something to fetch when its thread for the broker wakes, and neither a new offset nor a queue
 // that was emptied wakes it: it comes to that by itself once a second. Any request to the broker does, and this one tells something, too.
-// Unlike watermarks() it never takes longer than it is given.
 std::optional<std::uint64_t> Finder::beginning() {
-  const PartitionList list(rd_kafka_topic_partition_list_new(1));
-  // A "time" that means the first offset there is.
-  rd_kafka_topic_partition_list_add(list.get(), settings_.topic.c_str(), static_cast<std::int32_t>(partition_.value))->offset =
-      RD_KAFKA_OFFSET_BEGINNING;
-  const auto code = rd_kafka_offsets_for_times(client_.get(), list.get(), kAnswerMilliseconds);
-  const rd_kafka_topic_partition_t& told = list->elems[0];
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR || told.err != RD_KAFKA_RESP_ERR_NO_ERROR || told.offset < 0) return std::nullopt;
-  return static_cast<std::uint64_t>(told.offset);
+  std::int64_t offset = 0;
+  const auto code = askOffset(client_.get(), settings_, partition_, RD_KAFKA_OFFSET_BEGINNING, kAnswer, offset);
+  return code == RD_KAFKA_RESP_ERR_NO_ERROR ? std::optional(static_cast<std::uint64_t>(offset)) : std::nullopt;
 }
 
 bool Finder::isBeforeEnd(std::uint64_t offset) {
@@ -111,7 +105,7 @@ Message Finder::fetch(std::uint64_t offset) {
     if (message != nullptr && !mayStillCome(message->err, offset)) return nullptr;
     const auto first = beginning();
     if (first && offset < *first) return nullptr;
-    waited += std::chrono::milliseconds{first ? kPollMilliseconds : kPollMilliseconds + kAnswerMilliseconds};
+    waited += std::chrono::milliseconds{kPollMilliseconds} + (first ? std::chrono::milliseconds{0} : kAnswer);
     if (waited >= settings_.answerWithin) throw faultOf("a record that is there does not come", "finding a record");
   }
 }

@@ -8,6 +8,7 @@
 #include <future>
 #include <thread>
 
+#include "ledger/log/kafka/kafka_client.h"
 #include "tests/contract/event_log_fixture.h"
 #include "tests/support/kafka_cluster.h"
 
@@ -201,6 +202,24 @@ TEST_F(KafkaLogTest, ABrokerThatDoesNotAnswerIsNoMissingRecord) {
     ASSERT_TRUE(again->find(Position{500}, found)) << "it may be asked again";
     EXPECT_EQ(found.header.seq.value, 498U);
   }
+}
+
+TEST_F(KafkaLogTest, WhoAsksAStoppedBrokerForTheEndIsToldInTime) {
+  const std::string topic = ledgerTopic(1);
+  const FoldState state = fill(topic, 5);
+  KafkaSettings settings = cluster_->settings(topic);
+  settings.answerWithin = 2s;
+  const kafka::Client client = kafka::makeReader(settings);
+  const auto end = static_cast<std::int64_t>(state.next.value);
+  EXPECT_EQ(kafka::watermarks(client.get(), settings, PartitionId{0}).high, end);
+  if (!cluster_->pause()) GTEST_SKIP() << "the broker is not this test's to pause (COUNTERFOIL_TEST_KAFKA_FOLDER)";
+  const auto paused = std::chrono::steady_clock::now();
+  const Thrown thrown = faultIn([&] { kafka::watermarks(client.get(), settings, PartitionId{0}); });
+  const auto waited = std::chrono::steady_clock::now() - paused;
+  cluster_->resume();
+  EXPECT_EQ(thrown.code, ErrorCode::logUnavailable);
+  EXPECT_LT(waited, 10s) << "until the library gave its requests up it would be some 20 s";
+  EXPECT_EQ(kafka::watermarks(client.get(), settings, PartitionId{0}).high, end);
 }
 
 TEST_F(KafkaLogTest, AStrangersRecordIsFoundToBeNone) {
