@@ -45,7 +45,7 @@ struct Watermarks {
   std::int64_t low = 0;
   std::int64_t high = 0;  // one more than the last record that is committed
 };
-// Asks the partition's leader. Throws Fault(logUnavailable), a second after KafkaSettings::answerWithin at the latest.
+// Asks the partition's leader. Throws Fault(logUnavailable) after KafkaSettings::answerWithin, at the very most twice that and two seconds.
 Watermarks watermarks(rd_kafka_t* client, const KafkaSettings& settings, PartitionId partition);
 
 }  // namespace counterfoil::log::kafka
