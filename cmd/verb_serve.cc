@@ -31,6 +31,7 @@
 #include "server/metrics.h"
 #include "server/server.h"
 #include "server/stream_hub.h"
+#include "server/token_relay.h"
 #include "server/token_socket.h"
 #include "server/verify_jobs.h"
 #include "server/view_readers.h"
@@ -290,6 +291,17 @@ void joinNodes(server::ServerOptions& options, Session& session, const NodeDuty&
   };
 }
 
+// Tokens are recorded in `_system`: while another node writes that, it is asked. All outlive the token socket.
+server::PassOn passOnOf(Session& session, const NodeDuty& duty, server::TokenRelay& relay) {
+  if (session.kafka() == nullptr) return {};
+  return [&, system = session.ledger().home(kSystemWorkspace)](std::string_view request,
+                                                               std::string_view by) -> std::optional<boost::asio::awaitable<std::string>> {
+    const NodeDuty::Now now = duty.now(system);
+    if (now.writer || now.writerUrl.empty()) return std::nullopt;
+    return relay.ask({false, now.writerUrl, now.writerName, system}, request, by);
+  };
+}
+
 int serve(const CommonOptions& common, const ServeOptions& flags) {
   const sigset_t signals = blockSignals();
   raiseDescriptorLimit();
@@ -337,7 +349,8 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   });
   joinNodes(options, session, *duty);
   server::EventLoops tokenLoop(1);
-  server::TokenSocket tokenSocket(config.data, tokenLoop.first().get_executor(), blocking, desk);
+  server::TokenRelay relay(*tokenLoop.all().front(), options.forward, tokenKeys, session.clock(), session.random(), config.origin);
+  server::TokenSocket tokenSocket(config.data, tokenLoop.first().get_executor(), blocking, desk, passOnOf(session, *duty, relay));
   server::StreamHub streams(runner, blocking.get_executor());
   server::VerifyJobs verifyJobs(session.log(), session.keyRing(), session.clock(), verifying);
   server::Imports imports(session.clock(), session.random());
@@ -360,6 +373,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
                           blocking,
                           config.origin,
                           std::string(kVersion)};
+  service.desk = &desk;
   service.keyTrouble = [&session] { return session.provider().trouble(); };
   service.logTrouble = [&duty] { return duty->logTrouble(); };
   KeyServiceWatch keyService(session.provider(), blocking);

@@ -18,6 +18,7 @@
 #include "server/routes/fact_routes.h"
 #include "server/routes/import_routes.h"
 #include "server/routes/lease_routes.h"
+#include "server/routes/node_routes.h"
 #include "server/routes/open_routes.h"
 #include "server/routes/query_routes.h"
 #include "server/routes/read_routes.h"
@@ -91,6 +92,7 @@ Api::Api(Service& service, Forwarder* forwarder, std::vector<std::string> nodeSu
   addQueryRoutes(router_, service_);
   addStreamRoutes(router_, service_);
   addVerifyRoutes(router_, service_);
+  if (forwarder_ != nullptr) addNodeRoutes(router_, service_, *forwarder_);
 }
 
 asio::awaitable<Response> Api::dispatch(Exchange& exchange) {

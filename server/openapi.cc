@@ -271,6 +271,7 @@ std::string openApi(const Router& router, std::string_view version) {
   addAnswerSchemas(schemas);
   json::object paths;
   for (const Route& route : router.routes()) {
+    if (!route.docs.published) continue;
     std::string method = route.method;
     std::transform(method.begin(), method.end(), method.begin(), [](char c) { return static_cast<char>(c - 'A' + 'a'); });
     if (!paths.contains(route.pattern)) paths[route.pattern] = json::object();

@@ -23,6 +23,7 @@ class Imports;         // imports.h: those under way
 class Metrics;         // metrics.h
 class RateLimits;      // rate_limits.h
 class StreamHub;       // stream_hub.h: who waits for new entries of a workspace
+class TokenDesk;       // auth/token_desk.h
 class VerifyJobs;      // verify_jobs.h
 class ViewReaders;     // view_readers.h
 
@@ -49,6 +50,7 @@ struct Service {
   std::function<std::optional<Fault>()> keyTrouble = {};  // KeyProvider::trouble(); may be empty
   // Why the log takes or gives nothing at the moment, or for good, before a request has found out; may be empty.
   std::function<std::optional<Fault>()> logTrouble = {};
+  TokenDesk* desk = nullptr;  // takes orders that came in at other nodes; null: no such route
 };
 
 }  // namespace counterfoil::server

@@ -87,8 +87,14 @@ class SocketAddress {
 struct TokenSocket::State {
   using Strand = asio::strand<asio::any_io_executor>;
 
-  State(const std::filesystem::path& where, asio::any_io_executor executor, asio::thread_pool& pool, TokenDesk& tokens)
-      : address(where), strand(asio::make_strand(std::move(executor))), acceptor(strand), turn(strand), blocking(pool), desk(tokens) {}
+  State(const std::filesystem::path& where, asio::any_io_executor executor, asio::thread_pool& pool, TokenDesk& tokens, PassOn elsewhere)
+      : address(where),
+        strand(asio::make_strand(std::move(executor))),
+        acceptor(strand),
+        turn(strand),
+        blocking(pool),
+        desk(tokens),
+        passOn(std::move(elsewhere)) {}
 
   SocketAddress address;
   Strand strand;
@@ -96,6 +102,7 @@ struct TokenSocket::State {
   asio::steady_timer turn;  // the accepting coroutine waits on it for a free place, or a little
   asio::thread_pool& blocking;
   TokenDesk& desk;
+  const PassOn passOn;
   std::set<Unix::socket*> waiting;  // connections whose request is not there yet
   std::size_t connections = 0;
   bool stopped = false;
@@ -105,6 +112,7 @@ struct TokenSocket::State {
   static asio::awaitable<void> accept(std::shared_ptr<State> state);
   static asio::awaitable<void> serve(std::shared_ptr<State> state, Unix::socket socket);
   asio::awaitable<void> converse(Unix::socket& socket);
+  asio::awaitable<std::string> answerTo(std::string_view request, std::string_view by);
 };
 
 void TokenSocket::State::listen(const std::filesystem::path& path) {
@@ -181,7 +189,7 @@ asio::awaitable<void> TokenSocket::State::converse(Unix::socket& socket) {
   };
   arm();
   crypto::WipingVector line;
-  auto buffer = asio::dynamic_buffer(line, kTokenRequestBytesMax);
+  auto buffer = asio::dynamic_buffer(line, kDeskOrderBytesMax);
   const auto [readError, bytes] = co_await asio::async_read_until(socket, buffer, '\n', asValue);
   timer.cancel();
   waiting.erase(&socket);
@@ -193,17 +201,29 @@ asio::awaitable<void> TokenSocket::State::converse(Unix::socket& socket) {
   } else {
     request = {reinterpret_cast<const char*>(line.data()), bytes - 1};
   }
-  // Named first: the compiler's coroutines are not to be trusted with temporaries in the call.
-  auto work = [this, request, name = *peer] { return desk.answer(request, name) + "\n"; };
-  std::string answer = co_await onPool(blocking, std::move(work));
+  std::string answer = co_await answerTo(request, *peer);
+  const std::array<asio::const_buffer, 2> sent = {asio::buffer(answer), asio::buffer("\n", 1)};
   arm();
-  co_await asio::async_write(socket, asio::buffer(answer), asValue);
+  co_await asio::async_write(socket, sent, asValue);
   timer.cancel();
   crypto::wipe(answer.data(), answer.size());
 }
 
-TokenSocket::TokenSocket(const std::filesystem::path& folder, asio::any_io_executor executor, asio::thread_pool& blocking, TokenDesk& desk)
-    : state_(std::make_shared<State>(folder, std::move(executor), blocking, desk)) {
+asio::awaitable<std::string> TokenSocket::State::answerTo(std::string_view request, std::string_view by) {
+  std::optional<asio::awaitable<std::string>> elsewhere;
+  if (passOn) elsewhere = passOn(request, by);
+  if (elsewhere) {
+    desk.enforce(request);
+    co_return co_await std::move(*elsewhere);
+  }
+  // Named first: the compiler's coroutines are not to be trusted with temporaries in the call.
+  auto work = [this, request, by] { return desk.answer(request, by); };
+  co_return co_await onPool(blocking, std::move(work));
+}
+
+TokenSocket::TokenSocket(const std::filesystem::path& folder, asio::any_io_executor executor, asio::thread_pool& blocking, TokenDesk& desk,
+                         PassOn passOn)
+    : state_(std::make_shared<State>(folder, std::move(executor), blocking, desk, std::move(passOn))) {
   state_->listen(folder / kTokenSocketName);
   asio::co_spawn(state_->strand, State::accept(state_), asio::detached);
 }

@@ -62,7 +62,18 @@ std::string certificateOf(const Request& request) {
   return toHex(*digest);
 }
 
-std::string faultJson(const Fault& fault) {
+std::string issuedJson(const IssuedToken& token) {
+  std::string out;
+  JsonObject object(out);
+  object.text("tokenId", token.tokenId).text("subject", token.subject).text("role", token.role);
+  if (!token.workspace.empty()) object.text("workspace", token.workspace);
+  object.time("issuedAt", token.issuedAt).time("expiresAt", token.expiresAt).end();
+  return out;
+}
+
+}  // namespace
+
+std::string deskRefusal(const Fault& fault) {
   std::string inner;
   JsonObject error(inner);
   error.text("code", factsOf(fault.code()).text).text("detail", fault.detail());
@@ -75,17 +86,6 @@ std::string faultJson(const Fault& fault) {
   return out;
 }
 
-std::string issuedJson(const IssuedToken& token) {
-  std::string out;
-  JsonObject object(out);
-  object.text("tokenId", token.tokenId).text("subject", token.subject).text("role", token.role);
-  if (!token.workspace.empty()) object.text("workspace", token.workspace);
-  object.time("issuedAt", token.issuedAt).time("expiresAt", token.expiresAt).end();
-  return out;
-}
-
-}  // namespace
-
 struct TokenDesk::State {
   State(TokenDeskParts given, std::vector<IssuedToken> known) : parts(std::move(given)), issued(known.begin(), known.end()) {}
 
@@ -94,6 +94,11 @@ struct TokenDesk::State {
   std::deque<IssuedToken> issued;  // oldest first
 
   std::string mint(const StrictJson& json, std::string_view by);
+  // One of both is empty.
+  struct Revocation {
+    std::string tokenId, subject;
+  };
+  Revocation enforce(const StrictJson& json);
   std::string revoke(const StrictJson& json, std::string_view by);
   std::string list(const StrictJson& json);
   std::string rotate(const StrictJson& json, std::string_view by);
@@ -165,25 +170,29 @@ std::string TokenDesk::State::mint(const StrictJson& json, std::string_view by) 
   return out;
 }
 
-std::string TokenDesk::State::revoke(const StrictJson& json, std::string_view by) {
+TokenDesk::State::Revocation TokenDesk::State::enforce(const StrictJson& json) {
   const Request request(json, {"tokenId", "subject"});
-  const std::string tokenId = request.text("tokenId");
-  const std::string subject = request.text("subject");
-  if (tokenId.empty() == subject.empty()) {
+  Revocation what{request.text("tokenId"), request.text("subject")};
+  if (what.tokenId.empty() == what.subject.empty()) {
     throw Fault(ErrorCode::invalidValue, "name either a token id or a subject", "`counterfoil token list` shows both");
   }
-  // In force first: who revokes must not wait for the log, nor fail with it.
-  if (!tokenId.empty()) {
-    const std::optional<EntryId> id = fromUuid(tokenId);
+  if (what.subject.empty()) {
+    const std::optional<EntryId> id = fromUuid(what.tokenId);
     if (!id) Request::fail("tokenId", "must be the id of a token, a UUID", "`counterfoil token list` shows them");
-    parts.authenticator.revokeToken(toUuid(*id));
-    parts.access.revoked(toUuid(*id), {}, by);
-    return R"({"revoked":"token"})";
+    what.tokenId = toUuid(*id);
+    parts.authenticator.revokeToken(what.tokenId);
+    return what;
   }
-  if (!parseSubject(subject)) Request::fail("subject", "must be kind:id with kind human, agent, service or operator");
-  parts.authenticator.revokeSubject(subject, parts.clock.wall());
-  parts.access.revoked({}, subject, by);
-  return R"({"revoked":"subject"})";
+  if (!parseSubject(what.subject)) Request::fail("subject", "must be kind:id with kind human, agent, service or operator");
+  parts.authenticator.revokeSubject(what.subject, parts.clock.wall());
+  return what;
+}
+
+std::string TokenDesk::State::revoke(const StrictJson& json, std::string_view by) {
+  // In force first: who revokes must not wait for the log, nor fail with it.
+  const Revocation what = enforce(json);
+  parts.access.revoked(what.tokenId, what.subject, by);
+  return what.subject.empty() ? R"({"revoked":"token"})" : R"({"revoked":"subject"})";
 }
 
 std::string TokenDesk::State::list(const StrictJson& json) {
@@ -247,10 +256,20 @@ std::string TokenDesk::answer(std::string_view request, std::string_view by) {
     if (name == "rotate") return state_->rotate(json, by);
     Request::fail("request", "must be mint, revoke, list or rotate");
   } catch (const Fault& fault) {
-    return faultJson(fault);
+    return deskRefusal(fault);
   } catch (const std::exception&) {
     // What other libraries throw may quote values: only the fact is told.
-    return faultJson(Fault(ErrorCode::internal, "something unexpected failed"));
+    return deskRefusal(Fault(ErrorCode::internal, "something unexpected failed"));
+  }
+}
+
+void TokenDesk::enforce(std::string_view request) {
+  try {
+    const StrictJson json = parseStrictJson(request);
+    const StrictJson* which = json.find("request");
+    if (which != nullptr && which->text == "revoke") state_->enforce(json);
+  } catch (const std::exception&) {
+    // Whoever answers the request says what is wrong with it.
   }
 }
 

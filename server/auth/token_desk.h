@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ledger/core/clock.h"
+#include "ledger/core/outcome.h"
 #include "ledger/crypto/random.h"
 #include "server/auth/access_recorder.h"
 #include "server/auth/authenticator.h"
@@ -15,6 +16,8 @@
 #include "server/auth/token_keys.h"
 
 namespace counterfoil::server {
+
+inline constexpr std::size_t kDeskOrderBytesMax = 16 * 1024;  // of a request
 
 // All outlive the desk.
 struct TokenDeskParts {
@@ -45,10 +48,15 @@ class TokenDesk {
   void restore(std::vector<IssuedToken> issued);
   // The answer as one line without its end. `by`: who asks, "operator:alice". Does not throw.
   std::string answer(std::string_view request, std::string_view by);
+  // What it revokes, if it does, is in force here from now on: the request itself goes to the node that can record it. Does not throw.
+  void enforce(std::string_view request);
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// The answer to a request that was not served.
+std::string deskRefusal(const Fault& fault);
 
 }  // namespace counterfoil::server

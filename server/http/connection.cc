@@ -219,11 +219,11 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     if (over) co_return false;
     if (fault) {
       last_ = true;
-      const Response response = context_.refuse(*fault, head_.requestId);
+      Response response = context_.refuse(*fault, head_.requestId);
       co_await answer(response);
       co_return false;
     }
-    const Response response = co_await context_.dispatch(*this);
+    Response response = co_await context_.dispatch(*this);
     if (streaming_) {
       co_await endStream(response.status < 400);
     } else {
@@ -482,11 +482,11 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     return text;
   }
 
-  asio::awaitable<void> answer(const Response& response) {
+  asio::awaitable<void> answer(Response& response) {
     if (context_.stopping) last_ = true;
     std::string text = headText(response, false);
-    const bool bodyless = parser_ && parser_->is_header_done() && method() == http::verb::head;
-    if (!bodyless) text += response.body;
+    if (!parser_ || !parser_->is_header_done() || method() != http::verb::head) text += response.body;
+    crypto::wipe(response.body.data(), response.body.size());
     co_await write(text, context_.limits.write);
     crypto::wipe(text.data(), text.size());
   }

@@ -33,6 +33,7 @@ struct RouteDocs {
   std::vector<int> statuses = {200};    // beside the errors every route can give
   std::vector<std::string> parameters;  // names of query parameters (server/openapi.cc knows them)
   std::string answerType = "application/json";
+  bool published = true;  // in the document; false: between nodes
 };
 
 struct Route {

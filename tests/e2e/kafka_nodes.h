@@ -87,12 +87,13 @@ class KafkaNodes : public ::testing::Test {
   }
   Node* other(const Node* node) { return node == a_.get() ? b_.get() : a_.get(); }
 
-  // At the node that writes: only it can record a token.
+  // At the node that does not write: it asks the one that does.
   std::string mint(const std::string& role, const std::string& workspace) {
     Result minted;
     for (const auto end = Clock::now() + std::chrono::seconds(60); minted.status != 0 && Clock::now() < end;) {
-      const Node* const node = writer();
-      if (node == nullptr) break;
+      const Node* const writes = writer();
+      if (writes == nullptr) break;
+      const Node* const node = other(writes);
       minted = runProgram({"token", "mint", "--role", role, "--workspace", workspace, "--data", node->data().string()});
     }
     EXPECT_EQ(minted.status, 0) << minted;

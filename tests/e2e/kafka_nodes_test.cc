@@ -34,9 +34,13 @@ TEST_F(KafkaNodes, AGrantThroughEitherNodeAndNothingLostWhenTheWriterIsKilled) {
   }
   ASSERT_EQ(insist([&] { return throughSecond.get("/v1/workspaces/acme/leases/lease-0?wait=" + last); }).status, 200);
 
+  // The command line at the node that does not write: its token and its request go to the other one.
   first = writer();
   ASSERT_NE(first, nullptr);
   second = other(first);
+  const Result shown = runProgram({"lease", "show", "lease-1", "--workspace", "acme", "--data", second->data().string()});
+  EXPECT_EQ(shown.status, 0) << shown;
+
   HttpClient throughOther(second->address(), token);
   first->kill();
   const auto killed = Clock::now();

@@ -1,6 +1,6 @@
 // What the documents tell people to type works, and prints what they say: every fenced block `sh` that begins with the line `# tour` is
 // run, in order, in one fresh folder; a block `text` right behind it is its whole output. A line that ends in `# exit N` ends with that
-// status.
+// status. Blocks that begin with `# cluster` are run likewise, with a Kafka of their own where there is one to be had.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "tests/e2e/process.h"
+#include "tests/support/free_port.h"
 #include "tests/support/temporary_folder.h"
 
 namespace counterfoil::test {
@@ -45,10 +46,10 @@ std::string takeFenced(const std::vector<std::string>& lines, std::size_t& at) {
   return text;
 }
 
-std::vector<Block> tourOf(const std::vector<std::string>& lines) {
+std::vector<Block> tourOf(const std::vector<std::string>& lines, std::string_view mark = "# tour") {
   std::vector<Block> blocks;
   for (std::size_t at = 0; at < lines.size();) {
-    if (lines[at] != "```sh" || at + 1 >= lines.size() || lines[at + 1] != "# tour") {
+    if (lines[at] != "```sh" || at + 1 >= lines.size() || lines[at + 1] != mark) {
       ++at;
       continue;
     }
@@ -155,8 +156,8 @@ TEST(Readme, TheComparisonForgivesOnlyWhatDiffers) {
 }
 
 // A tour may start a server: it must not outlive a tour that failed.
-void stopServer(const std::filesystem::path& folder) {
-  std::ifstream file(folder / "var" / "server.json");
+void stopServer(const std::filesystem::path& data) {
+  std::ifstream file(data / "server.json");
   boost::system::error_code failed;
   const boost::json::value json = boost::json::parse(file, failed);
   if (failed || !json.is_object() || !json.get_object().contains("pid")) return;
@@ -172,37 +173,103 @@ void PrintTo(const Tour& tour, std::ostream* out) {
   *out << tour.document;
 }
 
+// Where a tour is played.
+class Stage {
+ public:
+  Stage() {
+    const std::filesystem::path binary = std::filesystem::absolute(binaryPath());
+    EXPECT_TRUE(std::filesystem::exists(binary)) << "build the program first: " << binary;
+    std::filesystem::create_directory(bin());
+    std::filesystem::create_directory(folder());
+    std::filesystem::create_symlink(binary, bin() / "counterfoil");
+  }
+  std::filesystem::path scratch() const { return scratch_.path(); }
+  std::filesystem::path folder() const { return scratch() / "tour"; }
+  Ran play(const Block& block) const {
+    const std::filesystem::path script = scratch() / "block.sh";
+    std::ofstream(script, std::ios::trunc) << scriptOf(block);
+    return run("cd '" + folder().string() + "' && env -i PATH='" + bin().string() + "':/usr/bin:/bin HOME='" + scratch().string() +
+               "' LC_ALL=C.UTF-8 bash '" + script.string() + "' 2>&1 </dev/null");
+  }
+  void compare(const Block& block, const Ran& ran, const std::string& document) const {
+    if (block.output.empty()) return;
+    const std::string here = folder().string();
+    EXPECT_EQ(comparable(ran.output, here), comparable(block.output, here)) << document << ", line " << block.line;
+  }
+
+ private:
+  std::filesystem::path bin() const { return scratch() / "bin"; }
+  TemporaryFolder scratch_;
+};
+
 class DocumentedTour : public testing::TestWithParam<Tour> {};
 
 TEST_P(DocumentedTour, WorksAsShown) {
   const std::string document = GetParam().document;
   const std::vector<Block> tour = tourOf(linesOf(std::string(COUNTERFOIL_SOURCE_DIR) + "/" + document));
   ASSERT_GE(tour.size(), GetParam().blocksMin) << document << " has lost its tour";
-  const std::filesystem::path binary = std::filesystem::absolute(binaryPath());
-  ASSERT_TRUE(std::filesystem::exists(binary)) << "build the program first: " << binary;
-  const TemporaryFolder scratch;
-  const std::filesystem::path bin = scratch.path() / "bin";
-  const std::filesystem::path folder = scratch.path() / "tour";
-  std::filesystem::create_directory(bin);
-  std::filesystem::create_directory(folder);
-  std::filesystem::create_symlink(binary, bin / "counterfoil");
+  const Stage stage;
+  const std::filesystem::path data = stage.folder() / "var";
   for (const Block& block : tour) {
-    const std::filesystem::path script = scratch.path() / "block.sh";
-    std::ofstream(script, std::ios::trunc) << scriptOf(block);
-    const Ran ran = run("cd '" + folder.string() + "' && env -i PATH='" + bin.string() + "':/usr/bin:/bin HOME='" +
-                        scratch.path().string() + "' LC_ALL=C.UTF-8 bash '" + script.string() + "' 2>&1 </dev/null");
-    if (ran.status != 0) stopServer(folder);
+    const Ran ran = stage.play(block);
+    if (ran.status != 0) stopServer(data);
     ASSERT_EQ(ran.status, 0) << document << ", line " << block.line << ":\n" << ran.output;
-    if (!block.output.empty()) {
-      EXPECT_EQ(comparable(ran.output, folder.string()), comparable(block.output, folder.string())) << document << ", line " << block.line;
-    }
+    stage.compare(block, ran, document);
   }
-  EXPECT_FALSE(std::filesystem::exists(folder / "var" / "server.json")) << document << " leaves a server behind";
-  stopServer(folder);
+  EXPECT_FALSE(std::filesystem::exists(data / "server.json")) << document << " leaves a server behind";
+  stopServer(data);
 }
 
 INSTANTIATE_TEST_SUITE_P(Documents, DocumentedTour, testing::Values(Tour{"README.md", 5}, Tour{"docs/server.md", 9}),
                          [](const auto& tour) { return std::string(tour.param.document) == "README.md" ? "Readme" : "Server"; });
+
+// ---- the cluster ----
+
+void replaceAll(std::string& text, std::string_view from, const std::string& to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) text.replace(at, from.size(), to);
+}
+
+// The brokers and nodes of a tour end with it, however it went.
+struct ClusterEnd {
+  const Stage& stage;
+  ~ClusterEnd() {
+    for (const char* node : {"a", "b"}) stopServer(stage.folder() / node);
+    run("'" COUNTERFOIL_SOURCE_DIR "/ops/kafka/cluster' stop --remove --folder '" + (stage.scratch() / "kafka").string() + "' 2>&1");
+  }
+};
+
+TEST(DocumentedCluster, WorksAsShown) {
+  const std::vector<std::string> lines = linesOf(std::string(COUNTERFOIL_SOURCE_DIR) + "/README.md");
+  std::vector<Block> tour = tourOf(lines, "# cluster");
+  ASSERT_GE(tour.size(), 3U) << "README.md has lost its cluster";
+  const Stage stage;
+  const ClusterEnd end{stage};
+  // The scripts as they are, with a folder and ports of this test's own.
+  const std::filesystem::path scripts = stage.folder() / "ops" / "kafka";
+  std::filesystem::create_directories(scripts);
+  const std::string folder = " --folder '" + (stage.scratch() / "kafka").string() + "'";
+  std::ofstream(scripts / "cluster") << "#!/bin/bash\nport=\n[[ $1 != start ]] || port='--port auto'\n"
+                                     << "exec '" COUNTERFOIL_SOURCE_DIR "/ops/kafka/cluster' \"$@\" $port" << folder << "\n";
+  std::ofstream(scripts / "topics") << "#!/bin/bash\nexec '" COUNTERFOIL_SOURCE_DIR "/ops/kafka/topics' \"$@\"" << folder << "\n";
+  for (const char* name : {"cluster", "topics"}) std::filesystem::permissions(scripts / name, std::filesystem::perms::owner_all);
+  for (const char* port : {"8780", "8781", "8790", "8791"}) {
+    const std::string mine = std::to_string(freePort());
+    for (Block& block : tour) replaceAll(block.commands, std::string("127.0.0.1:") + port, "127.0.0.1:" + mine);
+  }
+  for (const Block& block : tourOf(lines)) {
+    const std::size_t begin = block.commands.find("cat > policy.toml");
+    if (begin == std::string::npos) continue;
+    const std::size_t length = block.commands.find("\nEOF\n", begin) + 5 - begin;
+    ASSERT_EQ(stage.play({block.line, block.commands.substr(begin, length), {}}).status, 0);
+  }
+  for (const Block& block : tour) {
+    const Ran ran = stage.play(block);
+    // As ops/kafka/cluster says that there is no Kafka to be had here.
+    if (&block == &tour.front() && ran.status == 3) GTEST_SKIP() << ran.output;
+    ASSERT_EQ(ran.status, 0) << "README.md, line " << block.line << ":\n" << ran.output;
+    stage.compare(block, ran, "README.md");
+  }
+}
 
 }  // namespace
 }  // namespace counterfoil::test

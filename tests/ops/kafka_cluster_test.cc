@@ -58,7 +58,7 @@ Ran cluster(Words words, int timeoutMs = 120'000) {
 Ran topics(Words words) {
   // More than a ledger takes today: each must be right.
   if (std::find(words.begin(), words.end(), "--partitions") == words.end()) words.insert(words.end(), {"--partitions", "12"});
-  words.insert(words.begin(), {kOps / "topics", "--cluster", kFolder});
+  words.insert(words.begin(), {kOps / "topics", "--folder", kFolder});
   return run(words);
 }
 

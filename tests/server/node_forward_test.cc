@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+#include <boost/json/parse.hpp>
 #include <mutex>
 
 #include "ledger/crypto/digest.h"
+#include "server/token_relay.h"
 #include "tests/e2e/tls_server.h"
 #include "tests/server/node_under_test.h"
 #include "tests/support/chunked.h"
@@ -229,6 +233,97 @@ TEST_F(NodeForward, NobodyElseSaysWhichCertificateACallerShowed) {
   EXPECT_EQ(get(again, "/v1/workspaces", token, noDigest).status, 400);
   const std::string twice = claim + half;
   EXPECT_EQ(get(again, "/v1/workspaces", token, twice).status, 400);
+}
+
+// ---- tokens ----
+
+// What the token socket of node b asks the node that writes.
+class NodeTokens : public NodeForward {
+ protected:
+  // The answer to an order that came in at b, which has `keys` in its keys folder.
+  boost::json::object order(const std::string& request, const TokenKeys& keys, const ForwardOptions& shown) {
+    EventLoops loops(1);
+    crypto::SystemRandom random;
+    const test::RealClock clock;
+    TokenRelay relay(*loops.all().front(), shown, keys, clock, random, NodeUnderTest::kOrigin);
+    auto asked = asio::co_spawn(loops.first(), relay.ask(roleNow(), request, "operator:alice"), asio::use_future);
+    const std::string answer = asked.get();
+    loops.stop();
+    const boost::json::value json = boost::json::parse(answer);
+    EXPECT_TRUE(json.is_object()) << answer;
+    return json.get_object();
+  }
+  boost::json::object order(const std::string& request) {
+    return order(request, a_->tokenKeys(), options("node-b", nodeCertificate("node-b")).forward);
+  }
+  static std::string textOf(const boost::json::object& object, std::string_view name) {
+    const boost::json::value* const value = object.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+  }
+  static std::string errorOf(const boost::json::object& answer) {
+    const boost::json::value* const error = answer.if_contains("error");
+    return error == nullptr ? "none" : textOf(error->get_object(), "code") + ": " + textOf(error->get_object(), "detail");
+  }
+};
+
+constexpr const char* kMint = R"({"request":"mint","role":"owner","ttlSeconds":60})";
+
+TEST_F(NodeTokens, AreMintedListedAndRevokedAtTheNodeThatWrites) {
+  const boost::json::object minted = order(kMint);
+  ASSERT_EQ(errorOf(minted), "none");
+  EXPECT_EQ(textOf(minted, "subject"), "operator:alice") << "whom the socket of b let in";
+  TlsClient direct = to(*a_);
+  const std::string token = textOf(minted, "token");
+  EXPECT_EQ(get(direct, "/v1/workspaces", token).status, 200);
+  const HttpAnswer recorded = get(direct, "/v1/workspaces/_system/entries?kind=access.token_issued", token);
+  EXPECT_THAT(recorded.body, HasSubstr(textOf(minted, "tokenId")));
+  const boost::json::object listed = order(R"({"request":"list"})");
+  ASSERT_EQ(listed.at("tokens").as_array().size(), 1U);
+  EXPECT_EQ(textOf(order(R"({"request":"revoke","tokenId":")" + textOf(minted, "tokenId") + "\"}"), "revoked"), "token");
+  EXPECT_EQ(get(direct, "/v1/workspaces", token).status, 401);
+  EXPECT_THAT(textOf(order(R"({"request":"rotate"})"), "keyId"), testing::SizeIs(43));
+}
+
+TEST_F(NodeTokens, WhatTheDeskRefusesIsToldAsItIs) {
+  EXPECT_THAT(errorOf(order(R"({"request":"mint","role":"king"})")), HasSubstr("invalid_value: role must be"));
+  EXPECT_THAT(errorOf(order("{")), HasSubstr("malformed_json"));
+  EXPECT_THAT(errorOf(order(R"({"request":"mint","role":"owner","workspace":"nowhere"})")), HasSubstr("there is no such workspace"));
+}
+
+TEST_F(NodeTokens, OnlyANodeOfThisLedgerIsBelieved) {
+  const ForwardOptions shown = options("node-b", nodeCertificate("node-b")).forward;
+  EXPECT_THAT(errorOf(order(kMint, b_->tokenKeys(), shown)), HasSubstr("bad_token")) << "b has other token keys";
+  // No token of the API opens it, not even an owner's.
+  TlsClient direct = to(*a_);
+  EXPECT_EQ(direct.post("/node/token-desk", a_->token("owner"), kMint).status, 401);
+  EXPECT_EQ(direct.post("/node/token-desk", {}, kMint).status, 401);
+  EXPECT_EQ(order(R"({"request":"list"})").at("tokens").as_array().size(), 0U);
+}
+
+TEST_F(NodeTokens, ANodeThatDoesNotWriteGivesNone) {
+  setOwner(a_->url(), "somebody");  // b takes a for the writer, which a itself does not
+  EXPECT_THAT(errorOf(order(kMint)), HasSubstr("not_ready: the order was passed on to a node that does not write"));
+}
+
+TEST_F(NodeTokens, SayWhereTheyWouldHaveBeenRecorded) {
+  setOwner("https://127.0.0.1:9", "node-a");
+  EXPECT_THAT(errorOf(order(kMint)), HasSubstr("not_ready: tokens are recorded by node node-a at https://127.0.0.1:9"));
+  setOwner("http://ledger.example.com:8780", "node-a");
+  EXPECT_THAT(errorOf(order(kMint)), HasSubstr("plain HTTP to another machine"));
+  setOwner(a_->url());
+  EXPECT_THAT(errorOf(order(kMint, a_->tokenKeys(), ForwardOptions{})), HasSubstr("this node has no certificate to show"));
+  Certificates strangeFiles;
+  ForwardOptions strange = options("node-b", nodeCertificate("node-b")).forward;
+  strange.authorities = strangeFiles.authority("strangers").certificate;
+  EXPECT_THAT(errorOf(order(kMint, a_->tokenKeys(), strange)), HasSubstr("its certificate is not believed"));
+}
+
+// A server of a version before this one, or of another program.
+TEST_F(NodeTokens, AnAnswerOfSomethingElseIsNoToken) {
+  ServerOptions alone;
+  NodeUnderTest single(alone);  // has no such route
+  setOwner(single.url(), "node-a");
+  EXPECT_THAT(errorOf(order(kMint)), HasSubstr("no_such_route"));
 }
 
 // ---- nodes that cannot be believed ----

@@ -11,6 +11,7 @@
 #include "server/audit_recorder.h"
 #include "server/auth/access_recorder.h"
 #include "server/auth/authenticator.h"
+#include "server/auth/token_desk.h"
 #include "server/auth/token_keys.h"
 #include "server/fault_log.h"
 #include "server/imports.h"
@@ -46,6 +47,7 @@ class NodeUnderTest {
     options.drainSeconds = 10;
     ledger_.start([](const std::string&) {});
     views_.follow();
+    service_.desk = &desk_;
     server_ = std::make_unique<server::Server>(service_, std::move(options));
     server_->start();
   }
@@ -67,6 +69,8 @@ class NodeUnderTest {
   std::string adminAddress() const { return server_->adminUrl().substr(7); }
   server::Server& server() { return *server_; }
   write::Ledger& ledger() { return ledger_; }
+  const server::TokenKeys& tokenKeys() const { return tokenKeys_; }
+  server::Authenticator& authenticator() { return authenticator_; }
 
   // Signed by this node: no other one knows the key. `certificate`: the token is bound to this SHA-256.
   std::string token(const std::string& role, const std::string& certificate = {}) {
@@ -83,8 +87,9 @@ class NodeUnderTest {
     return tokenKeys_.sign(claims);
   }
 
- private:
   static constexpr const char* kOrigin = "ledger.example/prod";
+
+ private:
   static log::WriterIdentity identity() {
     log::WriterIdentity result;
     result.incarnation = 1;
@@ -121,6 +126,9 @@ class NodeUnderTest {
   server::Authenticator authenticator_{tokenKeys_, clock_, authentication()};
   server::AccessRecorder access_{ledger_, clock_};
   server::AuditRecorder audit_{ledger_, clock_};
+  server::TokenDesk desk_{{tokenKeys_, authenticator_, access_, clock_, random_, kOrigin,
+                           [this](std::string_view id) { return ledger_.findWorkspace(id).has_value(); }},
+                          {}};
   server::RateLimits limits_{clock_, server::RateLimitOptions{}};
   server::Metrics metrics_;
   server::FaultLog faults_{clock_};

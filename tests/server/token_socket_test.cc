@@ -77,7 +77,7 @@ class TokenSocketTest : public testing::Test {
     desk_ = std::make_unique<TokenDesk>(parts, restoreTokens(system, clock_.wall(), *authenticator_));
     io_ = std::make_unique<asio::io_context>();
     pool_ = std::make_unique<asio::thread_pool>(2);
-    socket_ = std::make_unique<TokenSocket>(folder_.path(), io_->get_executor(), *pool_, *desk_);
+    socket_ = std::make_unique<TokenSocket>(folder_.path(), io_->get_executor(), *pool_, *desk_, passOn_);
     thread_ = std::thread([this] { io_->run(); });
   }
   void closeServer() {
@@ -185,6 +185,7 @@ class TokenSocketTest : public testing::Test {
   std::unique_ptr<Authenticator> authenticator_;
   std::unique_ptr<AccessRecorder> access_;
   std::unique_ptr<TokenDesk> desk_;
+  PassOn passOn_;
   std::unique_ptr<asio::io_context> io_;
   std::unique_ptr<asio::thread_pool> pool_;
   std::unique_ptr<TokenSocket> socket_;
@@ -314,7 +315,7 @@ TEST_F(TokenSocketTest, RefusesWhatIsNoRequest) {
        }) {
     EXPECT_EQ(errorOf(request), code) << request;
   }
-  EXPECT_NE(askRaw(std::string(kTokenRequestBytesMax + 1, ' ')).find("malformed_json"), std::string::npos);
+  EXPECT_NE(askRaw(std::string(kDeskOrderBytesMax + 1, ' ')).find("malformed_json"), std::string::npos);
   EXPECT_EQ(recorded("access.*").size(), 0U);
 }
 
@@ -466,6 +467,39 @@ TEST_F(TokenSocketTest, RefusesRevocationsOfNothing) {
     EXPECT_EQ(errorOf(std::string(R"({"request":"revoke")") + more + "}"), "invalid_value") << more;
   }
   EXPECT_EQ(recorded("access.token_revoked").size(), 0U);
+}
+
+// ---- another node writes ----
+
+TEST_F(TokenSocketTest, WhileAnotherNodeWritesItIsAsked) {
+  std::vector<std::string> passed;
+  bool elsewhere = true;
+  closeServer();
+  passOn_ = [&](std::string_view request, std::string_view by) -> std::optional<asio::awaitable<std::string>> {
+    if (!elsewhere) return std::nullopt;
+    passed.push_back(std::string(by) + " " + std::string(request));
+    return []() -> asio::awaitable<std::string> { co_return R"({"token":"from the other"})"; }();
+  };
+  openServer();
+  EXPECT_EQ(mint(), "from the other");
+  ASSERT_EQ(passed.size(), 1U);
+  EXPECT_TRUE(passed.front().starts_with("operator:"));
+  EXPECT_NE(passed.front().find(R"( {"request":"mint","role":"member","workspace":"alpha","subject":"human:alice"})"), std::string::npos);
+  EXPECT_EQ(recorded("access.token_issued").size(), 0U);
+  elsewhere = false;
+  const std::string token = mint();
+  EXPECT_EQ(refusal(token), std::nullopt);
+  EXPECT_EQ(recorded("access.token_issued").size(), 1U);
+  // In force here at once, whatever becomes of it there.
+  elsewhere = true;
+  ask(R"({"request":"revoke","tokenId":")" + idOf(token) + "\"}");
+  EXPECT_EQ(refusal(token), ErrorCode::badToken);
+  ask(R"({"request":"revoke","subject":"human:bob"})");
+  ask(R"({"request":"revoke","tokenId":"7"})");
+  askRaw("no json\n");
+  EXPECT_EQ(passed.size(), 5U) << "what is wrong with a request, the other node says";
+  EXPECT_EQ(recorded("access.token_revoked").size(), 0U);
+  EXPECT_EQ(refusal(keys_->sign(readToken(token)->claims)), ErrorCode::badToken);
 }
 
 // ---- listing and rotating ----
