@@ -25,6 +25,8 @@ class SubjectKey {
   const KeyId& id() const { return id_; }
   // HMAC under the key itself: salts, pseudonyms.
   const crypto::HmacKey& hmac() const { return prepared().hmac; }
+  // MAC of "counterfoil pseudonym v1", of which the first half is the person's pseudonym.
+  const crypto::Digest& pseudonym() const { return prepared().pseudonym; }
   // HMAC under HKDF-Extract(empty salt, key): one mac over (info, 0x01) is HKDF-SHA-256 for 32 bytes (RFC 5869 2.3).
   const crypto::HmacKey& expand() const { return prepared().expand; }
   crypto::Bytes bytes() const { return key_.bytes(); }
@@ -33,11 +35,15 @@ class SubjectKey {
   struct Prepared {
     crypto::HmacKey hmac;
     crypto::HmacKey expand;
+    crypto::Digest pseudonym;
   };
   const Prepared& prepared() const {
     std::call_once(once_, [this] {
       crypto::Digest extracted = crypto::hmacSha256({}, {key_.bytes()});
-      prepared_ = std::make_unique<Prepared>(Prepared{crypto::HmacKey(key_.bytes()), crypto::HmacKey(extracted)});
+      static constexpr std::string_view kPseudonym = "counterfoil pseudonym v1";
+      crypto::HmacKey hmac(key_.bytes());
+      const crypto::Digest pseudonym = hmac.mac({{reinterpret_cast<const std::uint8_t*>(kPseudonym.data()), kPseudonym.size()}});
+      prepared_ = std::make_unique<Prepared>(Prepared{std::move(hmac), crypto::HmacKey(extracted), pseudonym});
       crypto::wipe(extracted.data(), extracted.size());
     });
     return *prepared_;

@@ -130,9 +130,14 @@ class OneTimeContext {
   OneTimeContext& operator=(const OneTimeContext&) = delete;
 
   bool seal(Bytes key, const AeadNonce& nonce, Bytes associatedData, Bytes plaintext, std::span<std::uint8_t> out) {
-    const bool sealed = sealWith(context_, key.data(), nonce, associatedData, plaintext, out);
-    // Overwrites the key schedule and what was computed from it.
-    return EVP_EncryptInit_ex2(context_, nullptr, kNoKey.data(), nullptr, nullptr) == 1 && sealed;
+    return sealWith(context_, key.data(), nonce, associatedData, plaintext, out);
+  }
+  // Overwrites the key schedule and what was computed from it. Should that fail, nothing may be left of it either.
+  void forget() {
+    if (EVP_EncryptInit_ex2(context_, nullptr, kNoKey.data(), nullptr, nullptr) == 1) return;
+    EVP_CIPHER_CTX_reset(context_);
+    EVP_EncryptInit_ex2(context_, cipher(), kNoKey.data(), nullptr, nullptr);
+    ERR_clear_error();
   }
 
  private:
@@ -172,11 +177,24 @@ void AeadKey::seal(const AeadNonce& nonce, Bytes associatedData, Bytes plaintext
   if (!sealWith(context.get(), nullptr, nonce, associatedData, plaintext, out)) fail("aead: cannot seal");
 }
 
-void sealOnce(Bytes key, const AeadNonce& nonce, Bytes associatedData, Bytes plaintext, std::span<std::uint8_t> out) {
+namespace {
+
+OneTimeContext& oneTimeContext() {
+  thread_local OneTimeContext context;
+  return context;
+}
+
+}  // namespace
+
+OneTimeSealer::~OneTimeSealer() {
+  if (used_) oneTimeContext().forget();
+}
+
+void OneTimeSealer::seal(Bytes key, const AeadNonce& nonce, Bytes associatedData, Bytes plaintext, std::span<std::uint8_t> out) {
   if (key.size() != kAeadKeySize) throw CryptoError("aead: a key must have 32 bytes");
   checkRoom(plaintext, out);
-  thread_local OneTimeContext context;
-  if (!context.seal(key, nonce, associatedData, plaintext, out)) fail("aead: cannot seal");
+  used_ = true;
+  if (!oneTimeContext().seal(key, nonce, associatedData, plaintext, out)) fail("aead: cannot seal");
 }
 
 std::vector<std::uint8_t> AeadKey::seal(const AeadNonce& nonce, Bytes associatedData, Bytes plaintext) const {

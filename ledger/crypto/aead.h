@@ -38,8 +38,18 @@ class AeadKey {
   std::unique_ptr<State> state_;  // wiped on destruction
 };
 
-// Seals one message under a key that is used this once and gone when this returns; `out` as above. Setting an AeadKey up for it would cost
-// more than the message.
-void sealOnce(Bytes key, const AeadNonce& nonce, Bytes associatedData, Bytes plaintext, std::span<std::uint8_t> out);
+// Seals messages each under a key that is used this once; `out` as above. Nothing is left of the keys when this is gone. Setting an AeadKey
+// up for each would cost more than the messages. For one thread.
+class OneTimeSealer {
+ public:
+  OneTimeSealer() = default;
+  ~OneTimeSealer();
+  OneTimeSealer(const OneTimeSealer&) = delete;
+  OneTimeSealer& operator=(const OneTimeSealer&) = delete;
+  void seal(Bytes key, const AeadNonce& nonce, Bytes associatedData, Bytes plaintext, std::span<std::uint8_t> out);
+
+ private:
+  bool used_ = false;
+};
 
 }  // namespace counterfoil::crypto

@@ -4,9 +4,11 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
+#include "ledger/crypto/error.h"
 #include "ledger/crypto/wiping.h"
 
 #if defined(__x86_64__)
@@ -21,6 +23,9 @@ using Words = ShortMessages::Words;
 using Block = ShortMessages::Block;
 
 constexpr Words kInitial = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+
+// 0x80 and the length.
+constexpr std::size_t kPaddingLeast = 9;
 
 // As SHA256_Transform leaves its schedule there too, see hmac.cc.
 constexpr std::size_t kScheduleStackBytes = 2048;
@@ -51,17 +56,11 @@ alignas(64) constexpr std::array<std::uint32_t, 64> kRound = {
 using Lane [[gnu::vector_size(4 * kLanes)]] = std::uint32_t;
 
 // FIPS 180-4, 6.2.2, in all lanes at once. Inlined into a function for each kind of processor below. `schedule` is scratch: the caller
-// wipes it.
+// wipes it. Sixteen rounds stand behind one another, so that neither the words nor the working variables are moved about (measured: a
+// quarter of the time).
 [[gnu::always_inline]] inline void rounds(Lane* state, Lane* schedule) {
   Lane a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f = state[5], g = state[6], h = state[7];
-  for (std::size_t t = 0; t < 64; ++t) {
-    Lane& w = schedule[t & 15];
-    if (t >= 16) {
-      const Lane w15 = schedule[(t + 1) & 15];
-      const Lane w2 = schedule[(t + 14) & 15];
-      w += schedule[(t + 9) & 15] + ((w15 >> 7 | w15 << 25) ^ (w15 >> 18 | w15 << 14) ^ w15 >> 3) +
-           ((w2 >> 17 | w2 << 15) ^ (w2 >> 19 | w2 << 13) ^ w2 >> 10);
-    }
+  const auto round = [&](std::size_t t, const Lane& w) __attribute__((always_inline)) {
     const Lane first = h + ((e >> 6 | e << 26) ^ (e >> 11 | e << 21) ^ (e >> 25 | e << 7)) + (g ^ (e & (f ^ g))) + kRound[t] + w;
     const Lane second = ((a >> 2 | a << 30) ^ (a >> 13 | a << 19) ^ (a >> 22 | a << 10)) + ((a & b) | (c & (a | b)));
     h = g;
@@ -72,6 +71,18 @@ using Lane [[gnu::vector_size(4 * kLanes)]] = std::uint32_t;
     c = b;
     b = a;
     a = first + second;
+  };
+#pragma GCC unroll 16
+  for (std::size_t t = 0; t < 16; ++t) round(t, schedule[t]);
+  for (std::size_t from = 16; from < 64; from += 16) {
+#pragma GCC unroll 16
+    for (std::size_t t = 0; t < 16; ++t) {
+      const Lane w15 = schedule[(t + 1) & 15];
+      const Lane w2 = schedule[(t + 14) & 15];
+      schedule[t] += schedule[(t + 9) & 15] + ((w15 >> 7 | w15 << 25) ^ (w15 >> 18 | w15 << 14) ^ w15 >> 3) +
+                     ((w2 >> 17 | w2 << 15) ^ (w2 >> 19 | w2 << 13) ^ w2 >> 10);
+      round(from + t, schedule[t]);
+    }
   }
   state[0] += a;
   state[1] += b;
@@ -83,47 +94,82 @@ using Lane [[gnu::vector_size(4 * kLanes)]] = std::uint32_t;
   state[7] += h;
 }
 
-[[gnu::target("avx512f,avx512vl")]] void roundsWithRotation(Lane* state, Lane* schedule) {
-  rounds(state, schedule);
-}
-[[gnu::target("avx2")]] void roundsOfEight(Lane* state, Lane* schedule) {
-  rounds(state, schedule);
+// Eight rows of eight words become their columns.
+[[gnu::always_inline]] inline void transpose(Lane* rows) {
+  Lane pairs[8];
+  for (std::size_t row = 0; row < 8; row += 2) {
+    pairs[row] = __builtin_shuffle(rows[row], rows[row + 1], Lane{0, 8, 1, 9, 4, 12, 5, 13});
+    pairs[row + 1] = __builtin_shuffle(rows[row], rows[row + 1], Lane{2, 10, 3, 11, 6, 14, 7, 15});
+  }
+  Lane fours[8];
+  for (std::size_t row = 0; row < 8; row += 4) {
+    for (std::size_t half = 0; half < 2; ++half) {
+      fours[row + 2 * half] = __builtin_shuffle(pairs[row + half], pairs[row + half + 2], Lane{0, 1, 8, 9, 4, 5, 12, 13});
+      fours[row + 2 * half + 1] = __builtin_shuffle(pairs[row + half], pairs[row + half + 2], Lane{2, 3, 10, 11, 6, 7, 14, 15});
+    }
+  }
+  for (std::size_t row = 0; row < 4; ++row) {
+    rows[row] = __builtin_shuffle(fours[row], fours[row + 4], Lane{0, 1, 2, 3, 8, 9, 10, 11});
+    rows[row + 4] = __builtin_shuffle(fours[row], fours[row + 4], Lane{4, 5, 6, 7, 12, 13, 14, 15});
+  }
 }
 
-using Rounds = void (*)(Lane*, Lane*);
+// Message words are big-endian.
+[[gnu::always_inline]] inline void swapBytes(Lane& words) {
+  using Octets [[gnu::vector_size(sizeof(Lane))]] = std::uint8_t;
+  constexpr Octets kOrder = {3,  2,  1,  0,  7,  6,  5,  4,  11, 10, 9,  8,  15, 14, 13, 12,
+                             19, 18, 17, 16, 23, 22, 21, 20, 27, 26, 25, 24, 31, 30, 29, 28};
+  words = reinterpret_cast<Lane>(__builtin_shuffle(reinterpret_cast<Octets>(words), kOrder));
+}
+
+struct Work {
+  Lane state[8];
+  Lane schedule[16];
+  ~Work() { wipe(this, sizeof(*this)); }
+};
+
+// The empty lanes do again what the first one does.
+[[gnu::always_inline]] inline void compressEight(Words* states, const Block* blocks, std::size_t count, Work& work) {
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    const std::size_t from = lane < count ? lane : 0;
+    std::memcpy(&work.state[lane], states[from].data(), sizeof(Lane));
+    std::memcpy(&work.schedule[lane], blocks[from].data(), sizeof(Lane));
+    std::memcpy(&work.schedule[lane + 8], blocks[from].data() + sizeof(Lane), sizeof(Lane));
+  }
+  for (Lane& words : work.schedule) swapBytes(words);
+  transpose(work.state);
+  transpose(work.schedule);
+  transpose(work.schedule + 8);
+  rounds(work.state, work.schedule);
+  transpose(work.state);
+  for (std::size_t lane = 0; lane < count; ++lane) std::memcpy(states[lane].data(), &work.state[lane], sizeof(Lane));
+}
+
+[[gnu::target("avx512f,avx512vl,avx512bw")]] void compressWithRotation(Words* states, const Block* blocks, std::size_t count, Work& work) {
+  compressEight(states, blocks, count, work);
+}
+[[gnu::target("avx2")]] void compressWithShifts(Words* states, const Block* blocks, std::size_t count, Work& work) {
+  compressEight(states, blocks, count, work);
+}
+
+using Compress = void (*)(Words*, const Block*, std::size_t, Work&);
 
 // Null where one block at a time is faster: without eight lanes, and on processors that have instructions for SHA-256.
-Rounds chooseRounds() {
+Compress chooseCompress() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   constexpr unsigned kShaBit = 1U << 29;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (ebx & kShaBit) != 0) return nullptr;
-  if (__builtin_cpu_supports("avx512vl") > 0) return &roundsWithRotation;
-  return __builtin_cpu_supports("avx2") > 0 ? &roundsOfEight : nullptr;
+  if (__builtin_cpu_supports("avx512vl") > 0 && __builtin_cpu_supports("avx512bw") > 0) return &compressWithRotation;
+  return __builtin_cpu_supports("avx2") > 0 ? &compressWithShifts : nullptr;
 }
 
 bool compressTogether(std::span<Words, kLanes> states, std::span<const Block, kLanes> blocks, std::size_t count) {
-  static const Rounds kRounds = chooseRounds();
+  static const Compress kCompress = chooseCompress();
   // Below, the empty lanes cost more than one block at a time.
-  constexpr std::size_t kLanesMin = 3;
-  if (kRounds == nullptr || count < kLanesMin) return false;
-  struct Work {
-    Lane state[8];
-    Lane schedule[16];
-    ~Work() { wipe(this, sizeof(*this)); }
-  } work;
-  for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    const std::size_t from = lane < count ? lane : 0;
-    for (std::size_t word = 0; word < 16; ++word) {
-      std::uint32_t value = 0;
-      std::memcpy(&value, blocks[from].data() + 4 * word, sizeof(value));
-      work.schedule[word][lane] = bigEndian(value);
-    }
-    for (std::size_t word = 0; word < 8; ++word) work.state[word][lane] = states[from][word];
-  }
-  kRounds(work.state, work.schedule);
-  for (std::size_t lane = 0; lane < count; ++lane) {
-    for (std::size_t word = 0; word < 8; ++word) states[lane][word] = work.state[word][lane];
-  }
+  constexpr std::size_t kLanesMin = 2;
+  if (kCompress == nullptr || count < kLanesMin) return false;
+  Work work;
+  kCompress(states.data(), blocks.data(), count, work);
   return true;
 }
 
@@ -137,9 +183,75 @@ bool compressTogether(std::span<Words, kLanes>, std::span<const Block, kLanes>, 
 
 }  // namespace
 
+namespace {
+
+// The 64 bytes of a padded message (FIPS 180-4, 5.1.1) that begin at `from`. `before`: bytes that were hashed before the message.
+void fillBlock(Bytes message, std::size_t from, std::size_t before, Block& block) {
+  if (message.size() >= from + block.size()) {
+    std::memcpy(block.data(), message.data() + from, block.size());
+    return;
+  }
+  block.fill(0);
+  if (message.size() >= from) {
+    const std::size_t rest = message.size() - from;
+    if (rest > 0) std::memcpy(block.data(), message.data() + from, rest);
+    block[rest] = 0x80;
+  }
+  if (message.size() + kPaddingLeast > from + block.size()) return;  // the length stands in the next one
+  std::uint64_t bits = (static_cast<std::uint64_t>(before) + message.size()) * 8;
+  for (std::size_t index = block.size(); bits != 0; bits >>= 8) block[--index] = static_cast<std::uint8_t>(bits);
+}
+
+// True if the padded message ends with the block that begins at `from`.
+bool endsWith(Bytes message, std::size_t from) {
+  return message.size() + kPaddingLeast <= from + sizeof(Block);
+}
+
+}  // namespace
+
 void compressLanes(std::span<Words, kLanes> states, std::span<const Block, kLanes> blocks, std::size_t count) {
   if (compressTogether(states, blocks, count)) return;
   for (std::size_t lane = 0; lane < count; ++lane) compressOne(states[lane], blocks[lane]);
+}
+
+void absorbLanes(std::span<ShortMessages::Words> states, std::span<const Bytes> messages, std::size_t before) {
+  if (messages.size() > kLanes || states.size() < messages.size()) throw CryptoError("digest: more messages than lanes");
+  struct Scratch {
+    std::array<Words, kLanes> states;
+    std::array<Block, kLanes> blocks;
+    ~Scratch() { wipe(this, sizeof(*this)); }
+  } scratch;
+  // The longest first: those that still have a block are always the first ones.
+  std::array<std::size_t, kLanes> order{};
+  for (std::size_t lane = 0; lane < messages.size(); ++lane) order[lane] = lane;
+  std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(messages.size()),
+            [&](std::size_t left, std::size_t right) { return messages[left].size() > messages[right].size(); });
+  for (std::size_t lane = 0; lane < messages.size(); ++lane) scratch.states[lane] = states[order[lane]];
+  std::size_t count = messages.size();
+  for (std::size_t from = 0; count > 0; from += sizeof(Block)) {
+    for (std::size_t lane = 0; lane < count; ++lane) fillBlock(messages[order[lane]], from, before, scratch.blocks[lane]);
+    compressLanes(scratch.states, scratch.blocks, count);
+    while (count > 0 && endsWith(messages[order[count - 1]], from)) --count;
+  }
+  for (std::size_t lane = 0; lane < messages.size(); ++lane) states[order[lane]] = scratch.states[lane];
+}
+
+void sha256Together(std::span<const Bytes> messages, std::span<Digest> out) {
+  if (out.size() < messages.size()) throw CryptoError("digest: no room for the digests");
+  for (std::size_t from = 0; from < messages.size(); from += kLanes) {
+    const std::size_t count = std::min(kLanes, messages.size() - from);
+    std::array<Words, kLanes> states;
+    states.fill(kInitial);
+    absorbLanes(states, messages.subspan(from, count), 0);
+    for (std::size_t lane = 0; lane < count; ++lane) putWords(states[lane], out[from + lane]);
+  }
+}
+
+void putWords(const ShortMessages::Words& words, Digest& out) {
+  for (std::size_t index = 0; index < words.size(); ++index) {
+    const std::uint32_t word = bigEndian(words[index]);
+    std::memcpy(out.data() + index * sizeof(word), &word, sizeof(word));
+  }
 }
 
 bool ShortMessages::add(Bytes message) {
@@ -160,8 +272,7 @@ void ShortMessages::digests(std::span<Digest> out) const {
   compressLanes(states, blocks_, size_);
   wipeStackBelow(kScheduleStackBytes);
   for (std::size_t lane = 0; lane < size_; ++lane) {
-    for (std::uint32_t& word : states[lane]) word = bigEndian(word);
-    std::memcpy(out[lane].data(), states[lane].data(), kDigestSize);
+    putWords(states[lane], out[lane]);
   }
 }
 

@@ -1,5 +1,5 @@
-// SHA-256 of several short messages at once, one in each lane of the processor's vector registers. For look-ups of many candidates, where
-// one hash after another costs more than everything else together.
+// SHA-256 of several messages at once, one in each lane of the processor's vector registers. For look-ups of many candidates and for the
+// values of an entry, where one hash after another costs more than everything else together.
 #pragma once
 
 #include <array>
@@ -43,5 +43,15 @@ class ShortMessages {
 // leave a schedule on the stack, as SHA256_Transform does.
 void compressLanes(std::span<ShortMessages::Words, ShortMessages::kLanes> states,
                    std::span<const ShortMessages::Block, ShortMessages::kLanes> blocks, std::size_t count);
+
+// What `states` become by at most kLanes messages of any length and their padding, each behind `before` bytes that its state has taken in
+// already, whole blocks of them. Leaves a schedule on the stack as compressLanes() does.
+void absorbLanes(std::span<ShortMessages::Words> states, std::span<const Bytes> messages, std::size_t before);
+
+// The digests of any number of messages of any length. `out` must have as many places.
+void sha256Together(std::span<const Bytes> messages, std::span<Digest> out);
+
+// A state as the digest it stands for: big-endian.
+void putWords(const ShortMessages::Words& words, Digest& out);
 
 }  // namespace counterfoil::crypto

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstring>
 
 #include "ledger/crypto/error.h"
@@ -21,8 +20,6 @@ constexpr std::uint8_t kOuterPad = 0x5c;
 // The assembler of a compression leaves its message schedule on the stack, from which a key block can be computed back; its frame is
 // below 1 KiB in every variant of OpenSSL's x86-64 code.
 constexpr std::size_t kScheduleStackBytes = 4096;
-
-using State32 = std::array<std::uint32_t, 8>;
 
 void absorbKeyBlock(const std::array<std::uint8_t, kBlockSize>& key, std::uint8_t pad, SHA256_CTX& context) {
   std::array<std::uint8_t, kBlockSize> block;
@@ -39,10 +36,6 @@ void padDigest(Block& block) {
   block[kDigestSize] = 0x80;
   block[kBlockSize - 2] = kBits >> 8;
   block[kBlockSize - 1] = kBits & 0xff;
-}
-
-std::uint32_t toBigEndian(std::uint32_t word) {
-  return std::endian::native == std::endian::little ? __builtin_bswap32(word) : word;
 }
 
 }  // namespace
@@ -83,11 +76,10 @@ Digest HmacKey::mac(std::initializer_list<Bytes> parts) const {
 
   std::memcpy(context.h, state_->outer.h, sizeof(context.h));
   SHA256_Transform(&context, last.data());
-  State32 words;
+  ShortMessages::Words words;
   std::memcpy(words.data(), context.h, sizeof(words));
-  for (std::uint32_t& word : words) word = toBigEndian(word);
   Digest result;
-  std::memcpy(result.data(), words.data(), result.size());
+  putWords(words, result);
 
   wipe(&context, sizeof(context));
   wipe(last.data(), last.size());
@@ -97,28 +89,39 @@ Digest HmacKey::mac(std::initializer_list<Bytes> parts) const {
 
 void HmacKey::macs(std::span<const Digest> messages, std::span<Digest> out) const {
   constexpr std::size_t kLanes = ShortMessages::kLanes;
-  if (messages.size() > kLanes || out.size() < messages.size()) throw CryptoError("hmac: more messages than lanes");
+  if (messages.size() > kLanes) throw CryptoError("hmac: more messages than lanes");
+  std::array<MacJob, kLanes> jobs;
+  for (std::size_t lane = 0; lane < messages.size(); ++lane) jobs[lane] = {this, messages[lane]};
+  macsTogether(std::span(jobs).first(messages.size()), out);
+}
+
+void macsTogether(std::span<const MacJob> jobs, std::span<Digest> out) {
+  constexpr std::size_t kLanes = ShortMessages::kLanes;
+  if (out.size() < jobs.size()) throw CryptoError("hmac: no room for the digests");
   struct Work {
     std::array<ShortMessages::Words, kLanes> states;
     std::array<ShortMessages::Block, kLanes> blocks;
     ~Work() { wipe(this, sizeof(*this)); }
   } work;
-  for (std::size_t lane = 0; lane < messages.size(); ++lane) {
-    std::memcpy(work.states[lane].data(), state_->inner.h, sizeof(state_->inner.h));
-    work.blocks[lane].fill(0);
-    std::memcpy(work.blocks[lane].data(), messages[lane].data(), kDigestSize);
-    padDigest(work.blocks[lane]);
-  }
-  compressLanes(work.states, work.blocks, messages.size());
-  for (std::size_t lane = 0; lane < messages.size(); ++lane) {
-    for (std::uint32_t& word : work.states[lane]) word = toBigEndian(word);
-    std::memcpy(work.blocks[lane].data(), work.states[lane].data(), kDigestSize);
-    std::memcpy(work.states[lane].data(), state_->outer.h, sizeof(state_->outer.h));
-  }
-  compressLanes(work.states, work.blocks, messages.size());
-  for (std::size_t lane = 0; lane < messages.size(); ++lane) {
-    for (std::uint32_t& word : work.states[lane]) word = toBigEndian(word);
-    std::memcpy(out[lane].data(), work.states[lane].data(), kDigestSize);
+  for (std::size_t from = 0; from < jobs.size(); from += kLanes) {
+    const std::span<const MacJob> group = jobs.subspan(from, std::min(kLanes, jobs.size() - from));
+    std::array<Bytes, kLanes> messages;
+    for (std::size_t lane = 0; lane < group.size(); ++lane) {
+      messages[lane] = group[lane].message;
+      std::memcpy(work.states[lane].data(), group[lane].key->state_->inner.h, sizeof(work.states[lane]));
+    }
+    absorbLanes(work.states, std::span(messages).first(group.size()), kBlockSize);
+    for (std::size_t lane = 0; lane < group.size(); ++lane) {
+      Digest inner;
+      putWords(work.states[lane], inner);
+      work.blocks[lane].fill(0);
+      std::copy(inner.begin(), inner.end(), work.blocks[lane].begin());
+      padDigest(work.blocks[lane]);
+      wipe(inner.data(), inner.size());
+      std::memcpy(work.states[lane].data(), group[lane].key->state_->outer.h, sizeof(work.states[lane]));
+    }
+    compressLanes(work.states, work.blocks, group.size());
+    for (std::size_t lane = 0; lane < group.size(); ++lane) putWords(work.states[lane], out[from + lane]);
   }
 }
 

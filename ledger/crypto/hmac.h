@@ -10,6 +10,8 @@
 
 namespace counterfoil::crypto {
 
+struct MacJob;
+
 // HMAC under a key whose two padded blocks were absorbed once; each mac() then costs two short hashes.
 // Safe to use from several threads at once: mac() copies the prepared state into a thread's own context.
 class HmacKey {
@@ -25,9 +27,18 @@ class HmacKey {
   void macs(std::span<const Digest> messages, std::span<Digest> out) const;
 
  private:
+  friend void macsTogether(std::span<const MacJob> jobs, std::span<Digest> out);
   struct State;
   std::unique_ptr<State> state_;  // wiped on destruction
 };
+
+// One of several messages, each under a key of its own.
+struct MacJob {
+  const HmacKey* key = nullptr;
+  Bytes message;
+};
+// The MACs of any number of messages of any length, several at once where the processor can. `out` must have as many places.
+void macsTogether(std::span<const MacJob> jobs, std::span<Digest> out);
 
 Digest hmacSha256(Bytes key, std::initializer_list<Bytes> parts);
 

@@ -47,12 +47,16 @@ void appendAssociatedData(WorkspaceNumber workspace, const EntryId& entry, std::
   out += path;
 }
 
+constexpr std::string_view kSaltLabel = "counterfoil salt v1\n";
+constexpr std::string_view kDisclosureLabel = "counterfoil disclosure v1\n";
+// RFC 5869 2.3: the first block of output, the only one.
+constexpr char kFirstBlock = 1;
+
 // The disclosure's own key: HKDF(K_subject, ...), of which the first step is kept with the subject's key.
 struct DisclosureKey {
   crypto::Digest bytes;
   DisclosureKey(const SubjectKey& key, const Place& place, std::string_view path) {
-    static constexpr std::uint8_t kFirstBlock[] = {1};
-    bytes = key.expand().mac({bytesOf("counterfoil disclosure v1\n"), place.bytes(), bytesOf(path), kFirstBlock});
+    bytes = key.expand().mac({bytesOf(kDisclosureLabel), place.bytes(), bytesOf(path), bytesOf({&kFirstBlock, 1})});
   }
   DisclosureKey(const DisclosureKey&) = delete;
   DisclosureKey& operator=(const DisclosureKey&) = delete;
@@ -125,31 +129,95 @@ void appendDisclosureText(std::string_view salt, std::string_view path, std::str
 
 }  // namespace
 
-PersonalValue commitTo(const SubjectKey& key, WorkspaceNumber workspace, const EntryId& entry, std::string_view path,
-                       std::string_view value, const crypto::AeadNonce& nonce) {
-  const Place place(workspace, entry);
-  const crypto::Digest salt = key.hmac().mac({bytesOf("counterfoil salt v1\n"), place.bytes(), bytesOf(path)});
-  // Associated data and JSON in one buffer. Six bytes for a control character is the most one byte becomes; most texts have none, so it is
-  // rarely moved.
-  WipingString work;
-  work.reserve(8 + entry.bytes.size() + value.size() + value.size() / 8 + 2 * path.size() + kSaltDigits + 16);
-  appendAssociatedData(workspace, entry, path, work);
-  const std::size_t associated = work.size();
-  appendDisclosureText(toBase64Url(crypto::Bytes(salt).first(kSaltBytes)), path, value, work);
-  const std::string_view whole = work;
-  std::string encoded = toBase64Url(bytesOf(whole.substr(associated)));
+namespace {
 
-  PersonalValue result;
-  result.commitment.path = path;
-  result.commitment.digest = crypto::sha256(bytesOf(encoded));
-  result.disclosure.path = path;
-  result.disclosure.keyId = key.id();
-  result.disclosure.nonce = nonce;
-  result.disclosure.sealed.resize(encoded.size() + crypto::kAeadTagSize);
-  crypto::sealOnce(DisclosureKey(key, place, path).bytes, nonce, bytesOf(whole.substr(0, associated)), bytesOf(encoded),
-                   result.disclosure.sealed);
-  crypto::wipe(encoded.data(), encoded.size());
-  return result;
+// As many values as fill the lanes of the processor: each has a salt and a key.
+constexpr std::size_t kTogether = crypto::ShortMessages::kLanes / 2;
+
+// Of several values of one entry: each one's salt, then each one's disclosure key.
+class SaltsAndKeys {
+ public:
+  SaltsAndKeys(const Place& place, std::span<const PersonalText> values) : count_(values.size()) {
+    std::size_t bytes = 0;
+    for (const PersonalText& value : values) {
+      bytes += 2 * (place.bytes().size() + value.path.size()) + kSaltLabel.size() + kDisclosureLabel.size() + 1;
+    }
+    std::string messages;  // hold no value
+    messages.reserve(bytes);
+    std::array<crypto::MacJob, 2 * kTogether> jobs;
+    const auto add = [&](std::size_t job, const crypto::HmacKey& key, std::string_view label, std::string_view path) {
+      const std::size_t from = messages.size();
+      messages.append(label).append(reinterpret_cast<const char*>(place.bytes().data()), place.bytes().size()).append(path);
+      if (job >= count_) messages += kFirstBlock;
+      jobs[job] = {&key, bytesOf(std::string_view(messages).substr(from))};
+    };
+    for (std::size_t index = 0; index < count_; ++index) {
+      add(index, values[index].key->hmac(), kSaltLabel, values[index].path);
+      add(count_ + index, values[index].key->expand(), kDisclosureLabel, values[index].path);
+    }
+    crypto::macsTogether(std::span(jobs).first(2 * count_), macs_);
+  }
+  SaltsAndKeys(const SaltsAndKeys&) = delete;
+  SaltsAndKeys& operator=(const SaltsAndKeys&) = delete;
+  ~SaltsAndKeys() { crypto::wipe(macs_.data(), sizeof(macs_)); }
+  crypto::Bytes salt(std::size_t index) const { return crypto::Bytes(macs_[index]).first(kSaltBytes); }
+  crypto::Bytes key(std::size_t index) const { return macs_[count_ + index]; }
+
+ private:
+  std::size_t count_;
+  std::array<crypto::Digest, 2 * kTogether> macs_;
+};
+
+// What is sealed of a value, and with what it is bound.
+struct Disclosed {
+  WipingString associated;
+  std::string encoded;
+  Disclosed() = default;
+  Disclosed(const Disclosed&) = delete;
+  Disclosed& operator=(const Disclosed&) = delete;
+  ~Disclosed() { crypto::wipe(encoded.data(), encoded.size()); }
+};
+
+void commitTogether(WorkspaceNumber workspace, const EntryId& entry, const Place& place, std::span<const PersonalText> values,
+                    std::vector<PersonalValue>& results) {
+  const SaltsAndKeys derived(place, values);
+  std::array<Disclosed, kTogether> disclosed;
+  std::array<crypto::Bytes, kTogether> encoded;
+  for (std::size_t index = 0; index < values.size(); ++index) {
+    const auto& [key, path, value, nonce] = values[index];
+    appendAssociatedData(workspace, entry, path, disclosed[index].associated);
+    // Six bytes for a control character is the most one byte becomes; most texts have none, so it is rarely moved.
+    WipingString json;
+    json.reserve(value.size() + value.size() / 8 + path.size() + kSaltDigits + 16);
+    appendDisclosureText(toBase64Url(derived.salt(index)), path, value, json);
+    disclosed[index].encoded = toBase64Url(bytesOf(json));
+    encoded[index] = bytesOf(disclosed[index].encoded);
+  }
+  std::array<crypto::Digest, kTogether> digests;
+  crypto::sha256Together(std::span(encoded).first(values.size()), digests);
+  crypto::OneTimeSealer sealer;
+  for (std::size_t index = 0; index < values.size(); ++index) {
+    PersonalValue& result = results.emplace_back();
+    result.commitment.path = values[index].path;
+    result.commitment.digest = digests[index];
+    result.disclosure.path = values[index].path;
+    result.disclosure.keyId = values[index].key->id();
+    result.disclosure.nonce = values[index].nonce;
+    result.disclosure.sealed.resize(encoded[index].size() + crypto::kAeadTagSize);
+    sealer.seal(derived.key(index), values[index].nonce, bytesOf(disclosed[index].associated), encoded[index], result.disclosure.sealed);
+  }
+}
+
+}  // namespace
+
+std::vector<PersonalValue> commitTo(WorkspaceNumber workspace, const EntryId& entry, std::span<const PersonalText> values) {
+  const Place place(workspace, entry);
+  std::vector<PersonalValue> results;
+  results.reserve(values.size());
+  for (std::size_t from = 0; from < values.size(); from += kTogether) {
+    commitTogether(workspace, entry, place, values.subspan(from, std::min(kTogether, values.size() - from)), results);
+  }
+  return results;
 }
 
 std::optional<crypto::SecretBytes> disclose(const SubjectKey& key, WorkspaceNumber workspace, const EntryId& entry,

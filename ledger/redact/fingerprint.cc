@@ -70,7 +70,7 @@ std::vector<std::string> fingerprintTexts(RedactionKeys& keys, const crypto::Dig
 }
 
 std::string pseudonymOf(const SubjectKey& key) {
-  return firstHalf(kPseudonymPrefix, key.hmac().mac({bytesOf("counterfoil pseudonym v1")}));
+  return firstHalf(kPseudonymPrefix, key.pseudonym());
 }
 
 bool isPseudonym(std::string_view text) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,13 +35,19 @@ std::string addressPseudonymOf(const SubjectKey& key, std::string_view normalise
 // RFC 5952 text; IPv4-mapped IPv6 as IPv4; a port, brackets or a zone are dropped. nullopt if the text is no address.
 std::optional<std::string> normaliseAddress(std::string_view text);
 
-// The commitment and the sealed disclosure of one personal value, which must be valid UTF-8. `nonce` must be fresh.
+// A personal value as it came: valid UTF-8. `nonce` must be fresh.
+struct PersonalText {
+  const SubjectKey* key = nullptr;
+  std::string_view path, value;
+  crypto::AeadNonce nonce;
+};
+// Its commitment and its sealed disclosure.
 struct PersonalValue {
   FieldCommitment commitment;
   SealedDisclosure disclosure;
 };
-PersonalValue commitTo(const SubjectKey& key, WorkspaceNumber workspace, const EntryId& entry, std::string_view path,
-                       std::string_view value, const crypto::AeadNonce& nonce);
+// Of all personal values of an entry, in their order: several cost little more than one.
+std::vector<PersonalValue> commitTo(WorkspaceNumber workspace, const EntryId& entry, std::span<const PersonalText> values);
 // The value behind a commitment, or nullopt if the disclosure does not open or does not match `commitment`.
 std::optional<crypto::SecretBytes> disclose(const SubjectKey& key, WorkspaceNumber workspace, const EntryId& entry,
                                             const SealedDisclosure& disclosure, const crypto::Digest& commitment);

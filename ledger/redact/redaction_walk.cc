@@ -57,6 +57,7 @@ void RedactionWalk::run() {
     walk(step, body_, keptBody_, nullptr);
     if (step == Step::secrets) expectTexts();
   }
+  texts_.commitAll();
   const auto byPath = [](const auto& left, const auto& right) { return left.path < right.path; };
   std::sort(result_.commitments.begin(), result_.commitments.end(), byPath);
   std::sort(result_.disclosures.begin(), result_.disclosures.end(), byPath);
@@ -227,7 +228,7 @@ void RedactionWalk::principal(const StructValue& source, StructValue kept, const
 
 void RedactionWalk::personal(const FieldTable& field, const FieldValue& source, StructValue kept, const FieldPath& path) {
   const auto key = subjectKey(field.subject);
-  texts_.personal(source.text(), path, field.bytesMax, *key);
+  texts_.personal(source.text(), path, field.bytesMax, key);
   if (!field.isAddress || !field.addressPseudonym) return;
   const std::optional<std::string> address = normaliseAddress(source.text());
   COUNTERFOIL_CHECK(address.has_value());  // others were moved to the fallback field

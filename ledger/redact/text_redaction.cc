@@ -83,7 +83,7 @@ std::string_view TextRedaction::identifier(std::string_view text, const FieldPat
   if (person || looksLikeEmail(text)) {
     if (text.size() > limits::kPersonalBytesMax) return asFingerprint(text, path, "identifier-form");
     const auto key = personKey(text);
-    commit(*key, path, text);
+    commit(key, path, text);
     return kept_.copy(pseudonymOf(*key));
   }
   return formed ? kept_.copy(text) : asFingerprint(text, path, "identifier-form");
@@ -124,7 +124,8 @@ std::string_view TextRedaction::scanned(std::string_view text, const FieldPath& 
   return kept_.copy(clean.size() <= bytesMax ? clean : cut(clean, bytesMax, text.size(), path));
 }
 
-void TextRedaction::personal(std::string_view text, const FieldPath& path, std::size_t bytesMax, const SubjectKey& key) {
+void TextRedaction::personal(std::string_view text, const FieldPath& path, std::size_t bytesMax,
+                             const std::shared_ptr<const SubjectKey>& key) {
   checkCharacters(text, path);
   if (text.size() > bytesMax && !lenient_) failTooLong(path, bytesMax);
   if (!find(text, false, false)) {
@@ -138,7 +139,8 @@ void TextRedaction::personal(std::string_view text, const FieldPath& path, std::
   }
   std::string clean = replaced(text, path);
   std::string shorter = clean.size() <= bytesMax ? clean : cut(clean, bytesMax, text.size(), path);
-  commit(key, path, shorter);
+  const crypto::SecretBytes& lasting = rewritten_.emplace_back(std::string_view(shorter));
+  commit(key, path, lasting.text());
   crypto::wipe(clean.data(), clean.size());
   crypto::wipe(shorter.data(), shorter.size());
 }
@@ -250,11 +252,21 @@ std::string TextRedaction::cut(std::string_view text, std::size_t bytesMax, std:
   return result;
 }
 
-void TextRedaction::commit(const SubjectKey& key, const FieldPath& path, std::string_view value) {
-  use(key.id());
-  PersonalValue personal = commitTo(key, keys_.workspace(), entry_, path.text(), value, random_.bytes<crypto::kAeadNonceSize>());
-  result_.commitments.push_back(std::move(personal.commitment));
-  result_.disclosures.push_back(std::move(personal.disclosure));
+void TextRedaction::commit(const std::shared_ptr<const SubjectKey>& key, const FieldPath& path, std::string_view value) {
+  use(key->id());
+  personal_.push_back({key, path.text(), value, random_.bytes<crypto::kAeadNonceSize>()});
+}
+
+void TextRedaction::commitAll() {
+  std::vector<PersonalText> values;
+  values.reserve(personal_.size());
+  for (const Personal& each : personal_) values.push_back({each.key.get(), each.path, each.value, each.nonce});
+  for (PersonalValue& personal : commitTo(keys_.workspace(), entry_, values)) {
+    result_.commitments.push_back(std::move(personal.commitment));
+    result_.disclosures.push_back(std::move(personal.disclosure));
+  }
+  personal_.clear();
+  rewritten_.clear();
 }
 
 void TextRedaction::use(const KeyId& id) {

@@ -36,7 +36,9 @@ class TextRedaction {
   // `scanned`. One with a limit of its own above the usual is a document: a secret refuses it, because it may not be rewritten.
   std::string_view scanned(std::string_view text, const FieldPath& path, std::size_t bytesMax);
   // `personal`: commits to what is left of the text once secrets are out.
-  void personal(std::string_view text, const FieldPath& path, std::size_t bytesMax, const SubjectKey& key);
+  void personal(std::string_view text, const FieldPath& path, std::size_t bytesMax, const std::shared_ptr<const SubjectKey>& key);
+  // After the last of these: makes the commitments and disclosures of all values at once. The request's own texts still live.
+  void commitAll();
 
   // The key of a person's id.
   std::shared_ptr<const SubjectKey> personKey(std::string_view id);
@@ -56,8 +58,16 @@ class TextRedaction {
   bool find(std::string_view text, bool contacts, bool document);
   std::string replaced(std::string_view text, const FieldPath& path);
   std::string cut(std::string_view text, std::size_t bytesMax, std::size_t originalBytes, const FieldPath& path);
-  void commit(const SubjectKey& key, const FieldPath& path, std::string_view value);
+  void commit(const std::shared_ptr<const SubjectKey>& key, const FieldPath& path, std::string_view value);
   void use(const KeyId& id);
+
+  // A value that will be committed to.
+  struct Personal {
+    std::shared_ptr<const SubjectKey> key;
+    std::string path;
+    std::string_view value;
+    crypto::AeadNonce nonce;
+  };
 
   RedactionKeys& keys_;
   crypto::RandomSource& random_;
@@ -68,6 +78,8 @@ class TextRedaction {
   SecretSearch search_;
   std::shared_ptr<const FingerprintKey> fingerprintKey_;
   std::vector<std::pair<std::string_view, std::shared_ptr<const SubjectKey>>> persons_;
+  std::vector<Personal> personal_;
+  std::vector<crypto::SecretBytes> rewritten_;  // values that are not the request's own texts
   std::vector<Finding> findings_;
   std::vector<ScanHit> hits_;
 };

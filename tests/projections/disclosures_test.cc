@@ -30,6 +30,10 @@ class PassingClock final : public Clock {
 
 class DisclosuresTest : public views::ViewFixture {
  protected:
+  redact::PersonalValue committed(const SubjectKey& key, const EntryId& id, std::string_view path, std::string_view value) {
+    const redact::PersonalText text{&key, path, value, random_.bytes<12>()};
+    return std::move(redact::commitTo(kOne, id, std::span(&text, 1)).front());
+  }
   // A revocation whose reason and whose person are hidden.
   void revoked(const std::string& person, const std::string& reason) {
     const EntryId id{random_.bytes<16>()};
@@ -37,7 +41,7 @@ class DisclosuresTest : public views::ViewFixture {
     event.body().setText(event.arena(), Field::leaseId, "lease-1");
     const auto key = keys_->subject(PrincipalKind::human, person);
     for (const auto& [path, value] : std::map<std::string, std::string>{{"/actor/id", person}, {"/reason", reason}}) {
-      redact::PersonalValue made = redact::commitTo(*key, kOne, id, path, value, random_.bytes<12>());
+      redact::PersonalValue made = committed(*key, id, path, value);
       event.redaction().commitments.push_back(std::move(made.commitment));
       event.redaction().disclosures.push_back(std::move(made.disclosure));
     }
@@ -168,8 +172,8 @@ TEST_F(DisclosuresTest, AValueThatIsNotTheCommittedOneIsDamageOfTheLog) {
   const EntryId id{random_.bytes<16>()};
   RedactedEvent event = RedactedEvent::ofLedger(Kind::leaseRevoked, id);
   const auto key = keys_->subject(PrincipalKind::human, "alice");
-  event.redaction().commitments.push_back(redact::commitTo(*key, kOne, id, "/reason", "said", random_.bytes<12>()).commitment);
-  event.redaction().disclosures.push_back(redact::commitTo(*key, kOne, id, "/reason", "not said", random_.bytes<12>()).disclosure);
+  event.redaction().commitments.push_back(committed(*key, id, "/reason", "said").commitment);
+  event.redaction().disclosures.push_back(committed(*key, id, "/reason", "not said").disclosure);
   ledger.add(kOne, std::move(event), ledger.time(1));
   projectAll();
   EXPECT_EQ(codeOf([&] { entry(0); }), ErrorCode::logDamaged);

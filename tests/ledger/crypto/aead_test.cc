@@ -53,12 +53,12 @@ TEST(Aead, AKeyUsedOnceSealsLikeOneThatIsKept) {
     for (const Vector& vector : vectors()) {
       const auto nonce = hexArray<12>(vector.nonce);
       std::vector<std::uint8_t> sealed(vector.plaintext.size() / 2 + kAeadTagSize);
-      sealOnce(hex(vector.key), nonce, hex(vector.associatedData), hex(vector.plaintext), sealed);
+      OneTimeSealer().seal(hex(vector.key), nonce, hex(vector.associatedData), hex(vector.plaintext), sealed);
       EXPECT_EQ(toHex(sealed), vector.sealed);
     }
     std::vector<std::uint8_t> small(kAeadTagSize);
-    EXPECT_THROW(sealOnce(hex(kKey), hexArray<12>(kNonce), {}, hex(kPlaintext), small), CryptoError);
-    EXPECT_THROW(sealOnce(hex("00"), hexArray<12>(kNonce), {}, {}, small), CryptoError);
+    EXPECT_THROW(OneTimeSealer().seal(hex(kKey), hexArray<12>(kNonce), {}, hex(kPlaintext), small), CryptoError);
+    EXPECT_THROW(OneTimeSealer().seal(hex("00"), hexArray<12>(kNonce), {}, {}, small), CryptoError);
   }
 }
 
@@ -218,7 +218,7 @@ TEST(Aead, NothingOfAKeyUsedOnceIsLeftInMemory) {
     WipingVector key(kAeadKeySize);
     random.fill(key);
     needle.emplace(key);
-    sealOnce(key, hexArray<12>(kNonce), {}, std::vector<std::uint8_t>(100), sealed);
+    OneTimeSealer().seal(key, hexArray<12>(kNonce), {}, std::vector<std::uint8_t>(100), sealed);
     EXPECT_GE(needle->occurrences(), 1u);  // the key itself
   }
   EXPECT_EQ(needle->occurrences(), 0u);

@@ -42,6 +42,43 @@ TEST(ShortMessages, KnownAnswers) {
   EXPECT_EQ(toHex(digests[1]), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+// Every number of messages up to more than there are lanes, and every size around the ends of blocks, all different in one call.
+TEST(Sha256Together, EqualsOneHashAfterAnother) {
+  DeterministicRandom random(11);
+  for (std::size_t count = 0; count <= 2 * kLanes + 3; ++count) {
+    for (const std::size_t size : {std::size_t{0}, std::size_t{55}, std::size_t{56}, std::size_t{63}, std::size_t{64}, std::size_t{65},
+                                   std::size_t{119}, std::size_t{120}, std::size_t{128}, std::size_t{1000}}) {
+      const auto inputs = messagesOf(count, size, random);
+      const std::vector<Bytes> messages(inputs.begin(), inputs.end());
+      std::vector<Digest> digests(count);
+      sha256Together(messages, digests);
+      for (std::size_t index = 0; index < count; ++index) ASSERT_EQ(digests[index], sha256(inputs[index])) << count << " " << size;
+    }
+  }
+  std::array<Digest, 1> small;
+  const std::vector<Bytes> two(2);
+  EXPECT_THROW(sha256Together(two, small), CryptoError);
+}
+
+TEST(MacsTogether, EqualOneMacAfterAnother) {
+  DeterministicRandom random(12);
+  std::vector<HmacKey> keys;
+  for (std::size_t index = 0; index < 2 * kLanes + 3; ++index) keys.emplace_back(Bytes(random.bytes<32>()));
+  for (std::size_t count = 0; count <= keys.size(); ++count) {
+    for (const std::size_t size : {std::size_t{0}, std::size_t{55}, std::size_t{56}, std::size_t{64}, std::size_t{200}}) {
+      const auto inputs = messagesOf(count, size, random);
+      std::vector<MacJob> jobs;
+      for (std::size_t index = 0; index < count; ++index) jobs.push_back({&keys[index], inputs[index]});
+      std::vector<Digest> macs(count);
+      macsTogether(jobs, macs);
+      for (std::size_t index = 0; index < count; ++index) ASSERT_EQ(macs[index], keys[index].mac({inputs[index]})) << count << " " << size;
+    }
+  }
+  std::array<Digest, 1> small;
+  const std::vector<MacJob> two{{&keys[0], {}}, {&keys[1], {}}};
+  EXPECT_THROW(macsTogether(two, small), CryptoError);
+}
+
 // Every number of lanes, so that both ways of computing are taken, and every size that fits.
 TEST(ShortMessages, EqualOneHashAfterAnother) {
   DeterministicRandom random(7);

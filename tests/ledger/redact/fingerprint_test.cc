@@ -24,6 +24,11 @@ class FingerprintTest : public ::testing::Test {
   static crypto::Digest mac(std::uint8_t keyFill, std::string_view text) {
     return crypto::hmacSha256(std::vector<std::uint8_t>(32, keyFill), {bytesOf(text)});
   }
+  PersonalValue committed(std::string_view path, std::string_view value) const { return committed(kWorkspace, entry_, path, value); }
+  PersonalValue committed(WorkspaceNumber workspace, const EntryId& entry, std::string_view path, std::string_view value) const {
+    const PersonalText text{&subjectKey_, path, value, nonce_};
+    return std::move(commitTo(workspace, entry, std::span(&text, 1)).front());
+  }
   static std::string half(const crypto::Digest& digest) { return toBase64Url(crypto::Bytes(digest).first(16)); }
 
   const FingerprintKey fingerprintKey_{KeyId{}, 3, keyBytes(0x11)};
@@ -78,7 +83,7 @@ TEST_F(FingerprintTest, TextsOfAllLivingGenerationsNewestFirst) {
 
 // Everything from FORMATS with plain calls: nothing that the product prepares or shares is used.
 TEST_F(FingerprintTest, CommitmentAndDisclosureAreTheDocumentedBytes) {
-  const PersonalValue personal = commitTo(subjectKey_, kWorkspace, entry_, "/reason", "say \"hi\"\n\x01 \xc3\xbc\\", nonce_);
+  const PersonalValue personal = committed("/reason", "say \"hi\"\n\x01 \xc3\xbc\\");
   const std::string place = "42\n0123456789ab7def8102030405060708\n/reason";
   const std::string salt = half(mac(0x22, "counterfoil salt v1\n" + place));
   const std::string json = "[\"" + salt + "\",\"/reason\",\"say \\\"hi\\\"\\n\\u0001 \xc3\xbc\\\\\"]";
@@ -96,12 +101,40 @@ TEST_F(FingerprintTest, CommitmentAndDisclosureAreTheDocumentedBytes) {
   EXPECT_EQ(personal.disclosure.sealed, crypto::AeadKey(key.bytes()).seal(nonce_, data, bytesOf(encoded)));
 }
 
+// Any number of values, more than are computed at once among them, under keys of several persons.
+TEST_F(FingerprintTest, ValuesTogetherBecomeWhatEachBecomesAlone) {
+  const SubjectKey other{KeyId{{8}}, keyBytes(0x33)};
+  std::vector<std::string> paths, texts;
+  for (std::size_t index = 0; index < 11; ++index) {
+    paths.push_back("/items/" + std::to_string(index) + std::string(index * 7, 'x'));
+    texts.push_back(std::string(index * index * 13, static_cast<char>('a' + index)));
+  }
+  std::vector<PersonalText> values;
+  for (std::size_t index = 0; index < paths.size(); ++index) {
+    crypto::AeadNonce nonce = nonce_;
+    nonce[11] = static_cast<std::uint8_t>(index);
+    values.push_back({index % 3 == 0 ? &other : &subjectKey_, paths[index], texts[index], nonce});
+    const std::vector<PersonalValue> together = commitTo(kWorkspace, entry_, values);
+    ASSERT_EQ(together.size(), values.size());
+    for (std::size_t each = 0; each < values.size(); ++each) {
+      const std::vector<PersonalValue> alone = commitTo(kWorkspace, entry_, std::span(values).subspan(each, 1));
+      EXPECT_EQ(together[each].commitment.path, paths[each]);
+      EXPECT_EQ(together[each].commitment.digest, alone.front().commitment.digest);
+      EXPECT_EQ(together[each].disclosure.sealed, alone.front().disclosure.sealed);
+      EXPECT_EQ(together[each].disclosure.keyId, values[each].key->id());
+      EXPECT_EQ(together[each].disclosure.nonce, values[each].nonce);
+      EXPECT_TRUE(disclose(*values[each].key, kWorkspace, entry_, together[each].disclosure, together[each].commitment.digest));
+    }
+  }
+  EXPECT_TRUE(commitTo(kWorkspace, entry_, {}).empty());
+}
+
 TEST_F(FingerprintTest, DisclosesEveryValueItCommittedTo) {
   std::string all;
   for (int c = 1; c < 0x80; ++c) all += static_cast<char>(c);
   for (const std::string& value : {std::string(), std::string("plain"), all, std::string("\"]"), std::string("\",\""),
                                    std::string("\\u0041"), std::string("\xf0\x9f\x98\x80"), std::string(8192, '\x02')}) {
-    const PersonalValue personal = commitTo(subjectKey_, kWorkspace, entry_, "/grantee/id", value, nonce_);
+    const PersonalValue personal = committed("/grantee/id", value);
     const auto back = disclose(subjectKey_, kWorkspace, entry_, personal.disclosure, personal.commitment.digest);
     ASSERT_TRUE(back) << value.size();
     EXPECT_EQ(back->text(), value);
@@ -109,7 +142,7 @@ TEST_F(FingerprintTest, DisclosesEveryValueItCommittedTo) {
 }
 
 TEST_F(FingerprintTest, DisclosesNothingElse) {
-  const PersonalValue good = commitTo(subjectKey_, kWorkspace, entry_, "/reason", "value", nonce_);
+  const PersonalValue good = committed("/reason", "value");
   const auto opens = [&](const SubjectKey& key, WorkspaceNumber workspace, const EntryId& entry, const SealedDisclosure& disclosure,
                          const crypto::Digest& commitment) { return disclose(key, workspace, entry, disclosure, commitment).has_value(); };
   ASSERT_TRUE(opens(subjectKey_, kWorkspace, entry_, good.disclosure, good.commitment.digest));
@@ -129,7 +162,7 @@ TEST_F(FingerprintTest, DisclosesNothingElse) {
 
 TEST_F(FingerprintTest, EqualValuesHaveEqualCommitmentsOnlyInOnePlace) {
   const auto digest = [&](std::uint64_t workspace, std::uint8_t entry, std::string_view path) {
-    return commitTo(subjectKey_, WorkspaceNumber{workspace}, EntryId{{entry}}, path, "value", nonce_).commitment.digest;
+    return committed(WorkspaceNumber{workspace}, EntryId{{entry}}, path, "value").commitment.digest;
   };
   EXPECT_EQ(digest(1, 1, "/reason"), digest(1, 1, "/reason"));
   EXPECT_NE(digest(1, 1, "/reason"), digest(2, 1, "/reason"));
