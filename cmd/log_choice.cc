@@ -94,7 +94,9 @@ OpenLog openForWriting(const Config& config, const log::WriterIdentity& identity
       open.kafka = kafka.get();
       open.log = std::move(kafka);
     } else {
-      open.log = log::EmbeddedLog::open(embeddedOptions(config, identity));
+      auto embedded = log::EmbeddedLog::open(embeddedOptions(config, identity));
+      open.embedded = embedded.get();
+      open.log = std::move(embedded);
     }
   } catch (const Fault& fault) {
     nameHolder(fault, config.data);

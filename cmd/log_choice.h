@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cmd/config.h"
+#include "ledger/log/embedded_log.h"
 #include "ledger/log/event_log.h"
 #include "ledger/log/kafka/kafka_settings.h"
 #include "ledger/log/kafka_log.h"
@@ -26,6 +27,7 @@ struct OpenLog {
   std::unique_ptr<log::LockFile> lock;  // Kafka: of the data folder; the embedded log has its own
   std::unique_ptr<log::EventLog> log;
   log::KafkaLog* kafka = nullptr;  // the same, if it is one
+  log::EmbeddedLog* embedded = nullptr;
 };
 
 // Makes a new log; the facts in force (Kafka: of the ledger that is there, if a creation was cut off). Throws what the logs' create()

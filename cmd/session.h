@@ -37,6 +37,7 @@ class Session {
   log::EventLog& log() { return *open_.log; }
   // Null: another kind of log.
   log::KafkaLog* kafka() { return open_.kafka; }
+  log::EmbeddedLog* embedded() { return open_.embedded; }
   keys::KeyProvider& provider() { return *provider_; }
   // Of Access::write.
   write::Ledger& ledger() { return *ledger_; }

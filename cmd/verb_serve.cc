@@ -291,6 +291,24 @@ void joinNodes(server::ServerOptions& options, Session& session, const NodeDuty&
   };
 }
 
+// The embedded log's commits in the metrics, as long as this lives.
+class CommitTimes {
+ public:
+  CommitTimes(Session& session, server::Metrics& metrics) : session_(session) {
+    if (log::EmbeddedLog* const log = session.embedded()) {
+      log->onCommitted(session.clock(), [&metrics](double seconds) { metrics.committed(seconds); });
+    }
+  }
+  ~CommitTimes() {
+    if (log::EmbeddedLog* const log = session_.embedded()) log->onCommitted(session_.clock(), {});
+  }
+  CommitTimes(const CommitTimes&) = delete;
+  CommitTimes& operator=(const CommitTimes&) = delete;
+
+ private:
+  Session& session_;
+};
+
 // Tokens are recorded in `_system`: while another node writes that, it is asked. All outlive the token socket.
 server::PassOn passOnOf(Session& session, const NodeDuty& duty, server::TokenRelay& relay) {
   if (session.kafka() == nullptr) return {};
@@ -335,6 +353,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   server::AuditRecorder audit(session.ledger(), session.clock());
   server::RateLimits limits(session.clock(), ratesOf(config));
   server::Metrics metrics;
+  const CommitTimes commitTimes(session, metrics);
   server::FaultLog faults(session.clock());
   boost::asio::thread_pool blocking(kBlockingThreads);
   boost::asio::thread_pool verifying(1);

@@ -64,6 +64,11 @@ struct Metrics::State {
                                               .Help("Time to answer a request through the node that writes, streams apart")
                                               .Register(registry)
                                               .Add({}, kSeconds);
+  prometheus::Histogram& commitSeconds = prometheus::BuildHistogram()
+                                             .Name("counterfoil_log_commit_duration_seconds")
+                                             .Help("Embedded log: one commit of whatever lay ready, synced")
+                                             .Register(registry)
+                                             .Add({}, kSeconds);
   prometheus::Histogram& acknowledgeSeconds = prometheus::BuildHistogram()
                                                   .Name("counterfoil_log_acknowledge_duration_seconds")
                                                   .Help("Kafka: from handing records to the log to their acknowledgement")
@@ -180,6 +185,10 @@ void Metrics::forwarded(std::string_view outcome, double seconds) {
                   })
       .Increment();
   if (seconds >= 0) s.forwardSeconds.Observe(seconds);
+}
+
+void Metrics::committed(double seconds) {
+  state_->commitSeconds.Observe(seconds);
 }
 
 void Metrics::acknowledged(double seconds) {

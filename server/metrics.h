@@ -33,6 +33,7 @@ class Metrics {
   void refused(std::string_view code);                      // an error of the table
   void tokenChecked(bool cached);
   void streamEvicted();
+  void committed(double seconds);     // the embedded log: a commit of whatever lay ready
   void acknowledged(double seconds);  // an append of the log, from being handed over to its acknowledgement
   // A request of another node's: how it went ("answered", "redirected", "no_owner", "full", "caller_gone" or an error's code), and the time
   // it took; negative: none that tells anything (a stream).

@@ -112,4 +112,8 @@ void EmbeddedLog::onAppended(std::function<void()> notify) {
   shared_->notice.set(std::move(notify));
 }
 
+void EmbeddedLog::onCommitted(const Clock& clock, std::function<void(double seconds)> tell) {
+  shared_->meter.set(clock, std::move(tell));
+}
+
 }  // namespace counterfoil::log

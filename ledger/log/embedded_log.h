@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 
+#include "ledger/core/clock.h"
 #include "ledger/log/event_log.h"
 #include "ledger/log/lock_file.h"
 #include "ledger/log/partition_content.h"
@@ -51,6 +52,9 @@ class EmbeddedLog final : public EventLog {
   std::unique_ptr<PartitionWriter> takeOver(PartitionId partition, FoldState& from,
                                             const std::function<void(ValidRecord&)>& apply) override;
   void onAppended(std::function<void()> notify) override;
+  // From now on tells how long each commit took that succeeded, its sync included, on the log's own thread; null: nobody. Once this has
+  // returned, the function before is not called any more. `clock` outlives the log.
+  void onCommitted(const Clock& clock, std::function<void(double seconds)> tell);
 
  private:
   EmbeddedLog(EmbeddedLogOptions options, std::unique_ptr<LockFile> lock);

@@ -32,6 +32,27 @@ void AppendNotice::raise() {
   if (notify_) notify_();
 }
 
+void CommitMeter::set(const Clock& clock, std::function<void(double seconds)> tell) {
+  const std::lock_guard guard(mutex_);
+  clock_ = &clock;
+  tell_ = std::move(tell);
+}
+
+AppendResult CommitMeter::timed(const std::function<AppendResult()>& commit) {
+  const Clock* clock = nullptr;
+  {
+    const std::lock_guard guard(mutex_);
+    if (tell_) clock = clock_;
+  }
+  if (clock == nullptr) return commit();
+  const std::int64_t begun = clock->monotonicNanoseconds();
+  const AppendResult result = commit();
+  const std::int64_t taken = clock->monotonicNanoseconds() - begun;
+  const std::lock_guard guard(mutex_);
+  if (tell_ && result.outcome == AppendOutcome::appended) tell_(static_cast<double>(taken) / kNanosecondsPerSecond);
+  return result;
+}
+
 EmbeddedCommitter::EmbeddedCommitter(std::unique_ptr<EmbeddedAppender> appender, WriterStamp stamp, std::shared_ptr<EmbeddedShared> shared)
     : appender_(std::move(appender)), stamp_(std::move(stamp)), shared_(std::move(shared)), thread_([this] { run(); }) {}
 
@@ -133,7 +154,7 @@ void EmbeddedCommitter::run() {
       answer(group, *ended_);
       continue;
     }
-    const AppendResult result = commitGroup(group);
+    const AppendResult result = shared_->meter.timed([&] { return commitGroup(group); });
     if (result.outcome == AppendOutcome::appended) {
       answer(group, result);
       if (!placed_.empty()) shared_->notice.raise();

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "ledger/core/clock.h"
 #include "ledger/log/embedded_log_appender.h"
 #include "ledger/log/event_log.h"
 
@@ -26,11 +27,26 @@ class AppendNotice {
   std::function<void()> notify_;
 };
 
+// How long commits take, and whom to tell. Thread safe; once set() has returned the function before is not called any more.
+class CommitMeter {
+ public:
+  // `clock` outlives the meter; a null function: nobody.
+  void set(const Clock& clock, std::function<void(double seconds)> tell);
+  // Tells of those that succeeded.
+  AppendResult timed(const std::function<AppendResult()>& commit);
+
+ private:
+  std::mutex mutex_;
+  const Clock* clock_ = nullptr;
+  std::function<void(double)> tell_;
+};
+
 // What a log and the writers it made have in common; it lives as long as any of them.
 struct EmbeddedShared {
   explicit EmbeddedShared(std::unique_ptr<LockFile> held) : lock(std::move(held)) {}
   const std::unique_ptr<LockFile> lock;  // null: reading only
   AppendNotice notice;
+  CommitMeter meter;
   std::atomic<bool> uncertain = false;  // a commit failed without telling whether it landed
 };
 

@@ -272,7 +272,10 @@ TEST_F(Server, AFloodOfOneTenantIsRefusedAndTheOthersAreServed) {
   EXPECT_EQ(calm.post("/v1/workspaces/calm/facts", plainFact(ids.next())).status, 201);
   const HttpAnswer revocation = flooding.post("/v1/workspaces/w1/revocations", R"({"run":"run-7"})");
   EXPECT_EQ(revocation.status, 200) << "a flood must not keep a credential alive: " << revocation;
-  EXPECT_THAT(server.admin().get("/metrics").body, HasSubstr("counterfoil_refusals_total{code=\"rate_limited\"}"));
+  const std::string metrics = server.admin().get("/metrics").body;
+  EXPECT_THAT(metrics, HasSubstr("counterfoil_refusals_total{code=\"rate_limited\"}"));
+  EXPECT_THAT(metrics, HasSubstr("\ncounterfoil_log_commit_duration_seconds_count "));
+  EXPECT_THAT(metrics, Not(HasSubstr("\ncounterfoil_log_commit_duration_seconds_count 0\n")));
 }
 
 // Clients that keep every acknowledged seq, while the server goes away in the middle.

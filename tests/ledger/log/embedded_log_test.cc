@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <fstream>
 #include <functional>
+#include <mutex>
 
 #include "tests/contract/event_log_fixture.h"
 #include "tests/ledger/log/scratch_folder.h"
@@ -102,6 +103,46 @@ TEST_F(EmbeddedLogTest, ItsFilesArePrivateWhateverTheUmask) {
       EXPECT_EQ(facts.st_mode & 07777U, 0600U) << name;
     }
   }
+}
+
+TEST_F(EmbeddedLogTest, TellsHowLongItsCommitsTake) {
+  EmbeddedLog::create(options(), kLedger);
+  const auto log = EmbeddedLog::open(options());
+  // Two milliseconds from one look to the next.
+  class SteppingClock final : public Clock {
+   public:
+    Timestamp wall() const override { return {}; }
+    std::int64_t monotonicNanoseconds() const override { return now_ += 2'000'000; }
+    bool synchronised() const override { return true; }
+
+   private:
+    mutable std::atomic<std::int64_t> now_{0};
+  } const clock;
+  std::mutex mutex;
+  std::vector<double> told;
+  const auto count = [&] {
+    const std::lock_guard guard(mutex);
+    return told.size();
+  };
+  log->onCommitted(clock, [&](double seconds) {
+    const std::lock_guard guard(mutex);
+    told.push_back(seconds);
+  });
+  auto writer = takeOver(*log);
+  Chain chain(7);
+  ASSERT_EQ(append(*writer, chain.entries(1)).outcome, AppendOutcome::appended);
+  ASSERT_EQ(count(), 1U) << "the claim is none of them";
+  EXPECT_NEAR(told.front(), 0.002, 1e-9);
+  log->onCommitted(clock, {});
+  ASSERT_EQ(append(*writer, chain.entries(1)).outcome, AppendOutcome::appended);
+  EXPECT_EQ(count(), 1U);
+  log->onCommitted(clock, [&](double seconds) {
+    const std::lock_guard guard(mutex);
+    told.push_back(seconds);
+  });
+  disk_.fail(counterfoil::test::DiskOperation::write, 1, SQLITE_FULL, true);
+  ASSERT_NE(append(*writer, chain.entries(1)).outcome, AppendOutcome::appended);
+  EXPECT_EQ(count(), 1U) << "what failed is no measure of the disk";
 }
 
 TEST_F(EmbeddedLogTest, IsMadeOnce) {
