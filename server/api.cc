@@ -23,6 +23,7 @@
 #include "server/routes/query_routes.h"
 #include "server/routes/read_routes.h"
 #include "server/routes/stream_routes.h"
+#include "server/routes/token_routes.h"
 #include "server/routes/verify_routes.h"
 #include "server/routes/workspace_routes.h"
 
@@ -92,6 +93,7 @@ Api::Api(Service& service, Forwarder* forwarder, std::vector<std::string> nodeSu
   addQueryRoutes(router_, service_);
   addStreamRoutes(router_, service_);
   addVerifyRoutes(router_, service_);
+  addTokenRoutes(router_, service_);
   if (forwarder_ != nullptr) addNodeRoutes(router_, service_, *forwarder_);
 }
 

@@ -160,6 +160,7 @@ std::set<int> errorsOf(const Route& route) {
   if (records(route)) statuses.insert({409, 422, 429});
   if (route.docs.body == "SecretLookup") statuses.insert({422, 429});
   if (route.docs.body == "Fact") statuses.insert(404);  // of an import
+  if (route.action == Action::refreshToken) statuses.insert({413, 429});
   if (route.action == Action::importFacts) statuses.insert({404, 409, 422, 429});
   if (route.docs.body == "LeaseRequest") statuses.insert(422);
   return statuses;

@@ -136,6 +136,7 @@ void addAnswerSchemas(json::object& schemas) {
                              listOf(object({"lowest", "highest"})));
   schemas["QueryAnswer"] = with(object({"columns", "asOf", "viewDigest"}), "rows", listOf({{"type", "array"}}));
   schemas["SecretLookupAnswer"] = with(object({"fingerprints"}, {"asOf"}), "items", listOf(schemaReference("Entry")));
+  schemas["IssuedToken"] = object({"token", "tokenId", "role", "workspace", "subject", "expiresAt"});
   schemas["ImportUnderWay"] = object({"import", "source", "since"});
   schemas["ImportLease"] = with(object({}), "lease", {{"type", "string"}}, false);
   schemas["ImportFinished"] = object({}, {"producer", "recorded", "byKind"});

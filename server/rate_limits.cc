@@ -84,7 +84,9 @@ struct RateLimits::State {
   const Rate workspace, principal, lookup;
   mutable std::mutex mutex;
   Buckets entries;
-  Buckets lookups;
+  Buckets lookups;  // and renewals of tokens
+
+  std::int64_t takeSeldom(const std::string& key);
 };
 
 RateLimits::RateLimits(const Clock& clock, RateLimitOptions options)
@@ -121,13 +123,21 @@ std::int64_t RateLimits::take(std::string_view workspaceId, std::string_view pri
 }
 
 std::int64_t RateLimits::takeLookup(std::string_view principal) {
-  const std::int64_t now = state_->clock.monotonicNanoseconds();
-  const std::string key(principal);
-  const std::lock_guard lock(state_->mutex);
-  Buckets& buckets = state_->lookups;
+  return state_->takeSeldom(std::string(principal));
+}
+
+std::int64_t RateLimits::takeRefresh(std::string_view principal) {
+  // No principal begins with a blank.
+  return state_->takeSeldom(" refresh " + std::string(principal));
+}
+
+std::int64_t RateLimits::State::takeSeldom(const std::string& key) {
+  const std::int64_t now = clock.monotonicNanoseconds();
+  const std::lock_guard lock(mutex);
+  Buckets& buckets = lookups;
   if (!buckets.makeRoom(1, now) && !buckets.has(key)) return buckets.untilRoom(now);
-  Bucket& bucket = buckets.refilled(key, state_->lookup, now);
-  const double perSecond = state_->lookup.perSecond;
+  Bucket& bucket = buckets.refilled(key, lookup, now);
+  const double perSecond = lookup.perSecond;
   if (bucket.level < 1) return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil((1 - bucket.level) / perSecond * 1000)));
   bucket.level -= 1;
   return 0;

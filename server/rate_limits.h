@@ -14,7 +14,7 @@ struct RateLimitOptions {
   double workspaceBurst = 40'000;
   double principalPerSecond = 10'000;
   double principalBurst = 20'000;
-  double lookupsPerMinute = 30;  // secrets/lookup, a principal
+  double lookupsPerMinute = 30;  // secrets/lookup, a principal; and as many renewals of tokens
 };
 
 // Thread safe. Remembers at most 100,000 buckets of entries and as many of look-ups, and lets only full ones go: many callers make nobody's
@@ -27,6 +27,7 @@ class RateLimits {
   // always passes and is only counted.
   std::int64_t take(std::string_view workspaceId, std::string_view principal, std::uint64_t entries, bool urgent);
   std::int64_t takeLookup(std::string_view principal);
+  std::int64_t takeRefresh(std::string_view principal);
   // Buckets remembered.
   std::size_t buckets() const;
 

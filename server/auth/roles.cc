@@ -23,16 +23,17 @@ constexpr std::uint32_t actions(Actions... some) {
 }
 
 // What each role may beside `open`, which needs none.
+constexpr std::uint32_t kEverybody = actions(Action::refreshToken);
 constexpr std::uint32_t kReader =
-    actions(Action::readRecord, Action::readProducer, Action::readPolicy, Action::listWorkspaces, Action::readProofs);
+    kEverybody | actions(Action::readRecord, Action::readProducer, Action::readPolicy, Action::listWorkspaces, Action::readProofs);
 constexpr std::uint32_t kMember =
     kReader | actions(Action::useLeases, Action::revokeLease, Action::revoke, Action::reportFacts, Action::decideApprovals);
 constexpr std::uint32_t kAdmin =
     kMember | actions(Action::discloseRecord, Action::managePolicy, Action::lookUpSecrets, Action::resolvePersons, Action::manageWorkspaces,
                       Action::manageTokens, Action::importFacts);
 constexpr std::uint32_t kOwner = kAdmin;  // erasing and keys have no actions yet
-constexpr std::uint32_t kAuditor = actions(Action::listWorkspaces, Action::readProofs);
-constexpr std::uint32_t kProducer = actions(Action::useLeases, Action::revokeLease, Action::reportFacts, Action::readProducer);
+constexpr std::uint32_t kAuditor = kEverybody | actions(Action::listWorkspaces, Action::readProofs);
+constexpr std::uint32_t kProducer = kEverybody | actions(Action::useLeases, Action::revokeLease, Action::reportFacts, Action::readProducer);
 
 constexpr std::uint32_t kOfSystem = actions(Action::readRecord, Action::discloseRecord, Action::resolvePersons, Action::readProofs);
 
@@ -87,8 +88,8 @@ bool Caller::may(Action action, std::string_view workspaceId) const {
     const bool record = (role == Role::owner || role == Role::admin) && (kOfSystem & bit(action)) != 0;
     return allWorkspaces() && (proofs || record);
   }
-  // The list of workspaces has those the token reaches.
-  if (action == Action::listWorkspaces && workspaceId.empty()) return true;
+  // The list of workspaces has those the token reaches; and a token is the caller's own, whatever it is for.
+  if ((action == Action::listWorkspaces || action == Action::refreshToken) && workspaceId.empty()) return true;
   return allWorkspaces() || (!workspaceId.empty() && workspaceId == workspace);
 }
 

@@ -32,7 +32,8 @@ enum class Action : std::uint8_t {
   listWorkspaces,
   readProofs,  // heads, proofs, verify
   manageTokens,
-  importFacts,  // other systems' records, under the names of their producers
+  importFacts,   // other systems' records, under the names of their producers
+  refreshToken,  // the caller's own, for one like it
 };
 
 std::string_view roleName(Role role);

@@ -94,6 +94,9 @@ struct TokenDesk::State {
   std::deque<IssuedToken> issued;  // oldest first
 
   std::string mint(const StrictJson& json, std::string_view by);
+  std::string refresh(TokenClaims claims);
+  // Signs, records and remembers.
+  std::string issue(const TokenClaims& claims, std::string_view by);
   // One of both is empty.
   struct Revocation {
     std::string tokenId, subject;
@@ -145,7 +148,22 @@ TokenClaims TokenDesk::State::claimsOf(const StrictJson& json, std::string_view 
 }
 
 std::string TokenDesk::State::mint(const StrictJson& json, std::string_view by) {
-  const TokenClaims claims = claimsOf(json, by);
+  return issue(claimsOf(json, by), by);
+}
+
+std::string TokenDesk::State::refresh(TokenClaims claims) {
+  const Timestamp now = parts.clock.wall();
+  const std::int64_t lifetime = claims.expiresAt - claims.issuedAt;
+  claims.tokenId = toUuid(makeUuidV7(now, parts.random.bytes<10>()));
+  // Not later than now: a revocation of the subject in this second takes this token as well. Not earlier than the one before, which may
+  // have been given out after such a revocation.
+  claims.issuedAt = claims.notBefore = std::max(claims.issuedAt, now.nanoseconds / kNanosecondsPerSecond);
+  claims.expiresAt = claims.issuedAt + lifetime;
+  const std::string by = claims.subject;
+  return issue(claims, by);
+}
+
+std::string TokenDesk::State::issue(const TokenClaims& claims, std::string_view by) {
   std::string token = parts.keys.sign(claims);
   const struct Wiped {
     std::string& text;
@@ -261,6 +279,10 @@ std::string TokenDesk::answer(std::string_view request, std::string_view by) {
     // What other libraries throw may quote values: only the fact is told.
     return deskRefusal(Fault(ErrorCode::internal, "something unexpected failed"));
   }
+}
+
+std::string TokenDesk::refresh(const TokenClaims& of) {
+  return state_->refresh(of);
 }
 
 void TokenDesk::enforce(std::string_view request) {

@@ -48,6 +48,9 @@ class TokenDesk {
   void restore(std::vector<IssuedToken> issued);
   // The answer as one line without its end. `by`: who asks, "operator:alice". Does not throw.
   std::string answer(std::string_view request, std::string_view by);
+  // A token like one that was just authenticated, for as long again and from now on, recorded as given out by its own subject. Same answer
+  // as to a mint. Throws the ledger's faults: then there is none. What revokes the subject revokes this one too.
+  std::string refresh(const TokenClaims& of);
   // What it revokes, if it does, is in force here from now on: the request itself goes to the node that can record it. Does not throw.
   void enforce(std::string_view request);
 

@@ -280,6 +280,60 @@ TEST_F(ServerTlsClients, ABoundTokenIsGoodWithItsCertificateAlone) {
   EXPECT_EQ(unprotected.get("/v1/workspaces/w1/producers/broker").status, 401);
 }
 
+TEST_F(ServerTlsClients, ABoundTokenIsRenewedWithItsCertificate) {
+  ServeProcess server(*ledger_, flags());
+  const std::vector<std::string> order = {"--workspace", "w1", "--subject", "service:broker", "--ttl", "60s"};
+  std::vector<std::string> boundOrder = order;
+  boundOrder.insert(boundOrder.end(), {"--cert", broker_.certificate.string()});
+  const std::string bound = server.token("producer", boundOrder);
+  TlsClient broker = client(server, shown(broker_));
+  const HttpAnswer renewed = broker.post("/v1/token/refresh", bound, "");
+  ASSERT_EQ(renewed.status, 201) << renewed;
+  EXPECT_EQ(renewed.at({"role"}), "producer");
+  EXPECT_EQ(renewed.at({"workspace"}), "w1");
+  EXPECT_EQ(renewed.at({"subject"}), "service:broker");
+  const std::string next = renewed.at({"token"});
+  EXPECT_NE(next, bound);
+  EXPECT_EQ(statusWith(server, shown(broker_), next), 200);
+  EXPECT_EQ(statusWith(server, {}, next), 401) << "bound as the one before";
+  EXPECT_EQ(statusWith(server, shown(broker_), bound), 200) << "which is good until it expires";
+  // On the record, as given out by who has it now.
+  const std::string owner = server.token("owner");
+  TlsClient reader = client(server, {});
+  const HttpAnswer entries = reader.get("/v1/workspaces/_system/entries?kind=access.token_issued&actor=service:broker", owner);
+  EXPECT_NE(entries.body.find(renewed.at({"tokenId"})), std::string::npos) << entries;
+  EXPECT_EQ(entries.body.find(next.substr(next.rfind('.'))), std::string::npos);
+
+  EXPECT_EQ(reader.post("/v1/token/refresh", bound, "").status, 401) << "a stolen copy";
+  TlsClient thief = client(server, shown(certificates_.certificate("thief", clients_, "clientAuth")));
+  EXPECT_EQ(thief.post("/v1/token/refresh", bound, "").status, 401);
+  const HttpAnswer unbound = broker.post("/v1/token/refresh", server.token("producer", order), "");
+  EXPECT_EQ(unbound.status, 403) << unbound;
+  EXPECT_EQ(unbound.at({"code"}), "not_allowed");
+  EXPECT_EQ(broker.post("/v1/token/refresh", next, R"({"role":"owner"})").status, 400);
+  EXPECT_EQ(broker.post("/v1/token/refresh?ttl=1", next, "").status, 400);
+
+  // What is revoked is not renewed; the subject's revocation takes what was renewed as well.
+  const Result revoked = runProgram({"token", "revoke", "service:broker", "--data", ledger_->data().string()});
+  ASSERT_EQ(revoked.status, 0) << revoked;
+  EXPECT_EQ(broker.post("/v1/token/refresh", bound, "").status, 401);
+  EXPECT_EQ(broker.post("/v1/token/refresh", next, "").status, 401);
+
+  // Somebody who renews and renews fills the record of the ledger, so not for long.
+  const std::string again = server.token("producer", boundOrder);
+  int given = 0;
+  HttpAnswer answer;
+  for (int round = 0; round < 40; ++round) {
+    answer = broker.post("/v1/token/refresh", again, "");
+    if (answer.status != 201) break;
+    ++given;
+  }
+  EXPECT_LE(given, 30);
+  EXPECT_GE(given, 20);
+  EXPECT_EQ(answer.status, 429) << answer;
+  EXPECT_EQ(server.stop(), 0);
+}
+
 TEST_F(ServerTlsClients, ACertificateThatDoesNotVerifyEndsTheHandshake) {
   ServeProcess server(*ledger_, flags());
   const std::string token = server.token("producer", {"--workspace", "w1", "--subject", "service:broker"});

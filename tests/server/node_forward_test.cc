@@ -192,6 +192,16 @@ TEST_F(NodeForward, ATokenBoundToACertificateIsGoodBehindAnotherNode) {
   EXPECT_EQ(get(another, "/v1/workspaces", bound).status, 401);
 }
 
+TEST_F(NodeForward, ATokenIsRenewedThroughAnotherNode) {
+  TlsClient withIt = to(*b_, client_);
+  const HttpAnswer renewed = withIt.post("/v1/token/refresh", a_->token("member", digestOf(client_)), "");
+  ASSERT_EQ(renewed.status, 201) << renewed << withIt.program().error;
+  TlsClient direct = to(*a_, client_);
+  EXPECT_EQ(get(direct, "/v1/workspaces", renewed.at({"token"})).status, 200);
+  TlsClient without = to(*b_);
+  EXPECT_EQ(get(without, "/v1/workspaces", renewed.at({"token"})).status, 401);
+}
+
 TEST_F(NodeForward, ANodesOwnCertificateIsNotTheCallers) {
   const std::string bound = a_->token("owner", digestOf({nodeFiles_.folder() / "node-b.pem", {}}));
   TlsClient caller = to(*b_);

@@ -20,7 +20,7 @@ struct Row {
 constexpr bool o = true;
 constexpr bool x = false;
 //                                                        owner admin member reader auditor producer
-constexpr std::array<Row, 18> kTable = {{
+constexpr std::array<Row, 19> kTable = {{
     {Action::open, "open", {o, o, o, o, o, o}},
     {Action::readRecord, "readRecord", {o, o, o, o, x, x}},
     {Action::discloseRecord, "discloseRecord", {o, o, x, x, x, x}},
@@ -39,8 +39,9 @@ constexpr std::array<Row, 18> kTable = {{
     {Action::readProofs, "readProofs", {o, o, o, o, o, x}},
     {Action::manageTokens, "manageTokens", {o, o, x, x, x, x}},
     {Action::importFacts, "importFacts", {o, o, x, x, x, x}},
+    {Action::refreshToken, "refreshToken", {o, o, o, o, o, o}},
 }};
-static_assert(kTable.size() == static_cast<std::size_t>(Action::importFacts) + 1, "a row for every action");
+static_assert(kTable.size() == static_cast<std::size_t>(Action::refreshToken) + 1, "a row for every action");
 
 Caller caller(Role role, std::string workspace) {
   Caller result;
@@ -72,9 +73,9 @@ TEST(Roles, AreLimitedToTheTokensWorkspace) {
       EXPECT_EQ(ofOne.may(row.action, "alpha"), permitted) << what;
       // Of another tenant, of nobody, almost the same, everything: one answer.
       for (const char* other : {"beta", "no-such-workspace", "alph", "alphaa", "ALPHA", "*", ""}) {
-        // Of no workspace there is only the list of those the token reaches.
-        const bool list = row.action == Action::listWorkspaces && *other == '\0';
-        EXPECT_EQ(ofOne.may(row.action, other), free || (list && permitted)) << what << " in " << other;
+        // Of no workspace there is only the list of those the token reaches, and the token itself.
+        const bool own = (row.action == Action::listWorkspaces || row.action == Action::refreshToken) && *other == '\0';
+        EXPECT_EQ(ofOne.may(row.action, other), free || (own && permitted)) << what << " in " << other;
       }
       EXPECT_EQ(ofAll.may(row.action, "alpha"), permitted) << what;
       EXPECT_EQ(ofAll.may(row.action, ""), permitted) << what;

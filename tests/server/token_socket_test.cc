@@ -1,196 +1,8 @@
 // The token socket over a real ledger: who is let in, what is minted, revoked, listed, and what the record keeps of it.
-#include "server/token_socket.h"
-
-#include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
-#include <cstring>
-#include <fstream>
-#include <map>
-#include <optional>
-#include <thread>
-
-#include "ledger/core/encoding.h"
-#include "ledger/core/outcome.h"
-#include "ledger/log/embedded_log.h"
-#include "ledger/write/ledger.h"
-#include "projections/runner.h"
-#include "projections/views/view_file.h"
-#include "server/auth/strict_jwt.h"
-#include "tests/support/manual_clock.h"
-#include "tests/support/memory_key_provider.h"
-#include "tests/support/temporary_folder.h"
+#include "tests/server/token_socket_fixture.h"
 
 namespace counterfoil::server {
 namespace {
-
-namespace json = boost::json;
-constexpr std::string_view kOrigin = "ledger.example/prod";
-
-class TokenSocketTest : public testing::Test {
- protected:
-  void SetUp() override {
-    log::EmbeddedLogOptions options;
-    options.directory = folder_.path() / "log";
-    log::EmbeddedLog::create(options, {"ledger", std::string(kOrigin), clock_.wall()});
-    openLedger();
-    Command create = Command::make(CommandKind::workspaceCreate);
-    create.body.setText(create.arena, Field::workspaceId, "alpha");
-    ledger_->execute("", std::move(create));
-    views::makeViewFolder(views());
-    openServer();
-  }
-  void TearDown() override {
-    closeServer();
-    if (ledger_ != nullptr) ledger_->stop();
-  }
-
-  std::filesystem::path views() const { return folder_.path() / "views"; }
-  std::filesystem::path socketPath() const { return folder_.path() / kTokenSocketName; }
-
-  void openLedger() {
-    log::EmbeddedLogOptions options;
-    options.directory = folder_.path() / "log";
-    log_ = log::EmbeddedLog::open(options);
-    ledger_ = std::make_unique<write::Ledger>(*log_, provider_, clock_, random_, write::LedgerOptions{});
-    ledger_->start([](const std::string&) {});
-  }
-  void openServer() {
-    AuthenticatorOptions options;
-    options.audience = kOrigin;
-    options.recordedName = [this](const std::string& subject) { return recordedSubject(ledger_->keyRing(), subject); };
-    keys_ = std::make_unique<TokenKeys>(folder_.path() / "keys", random_);
-    authenticator_ = std::make_unique<Authenticator>(*keys_, clock_, options);
-    access_ = std::make_unique<AccessRecorder>(*ledger_, clock_);
-    project();
-    query::ViewReader system(views(), kSystemWorkspace);
-    TokenDeskParts parts{*keys_, *authenticator_, *access_, clock_, random_, std::string(kOrigin), [this](std::string_view id) {
-                           return ledger_->findWorkspace(id).has_value();
-                         }};
-    desk_ = std::make_unique<TokenDesk>(parts, restoreTokens(system, clock_.wall(), *authenticator_));
-    io_ = std::make_unique<asio::io_context>();
-    pool_ = std::make_unique<asio::thread_pool>(2);
-    socket_ = std::make_unique<TokenSocket>(folder_.path(), io_->get_executor(), *pool_, *desk_, passOn_);
-    thread_ = std::thread([this] { io_->run(); });
-  }
-  void closeServer() {
-    if (socket_ == nullptr) return;
-    socket_->stop();
-    thread_.join();  // nothing is left to do: no connection holds it up
-    pool_->join();
-    socket_.reset();
-    io_.reset();
-    desk_.reset();
-  }
-  // Everything in memory is gone; what is left is the record and the keys.
-  void restart() {
-    closeServer();
-    ledger_->stop();
-    ledger_.reset();
-    log_.reset();
-    openLedger();
-    openServer();
-  }
-  void project() {
-    views::ViewRunnerOptions options;
-    options.files.folder = views();
-    options.workers = 1;
-    views::ViewRunner runner(*log_, ledger_->keyRing(), options);
-    runner.catchUp();
-  }
-
-  // -1 if nobody lets us in.
-  int connectTo(const std::filesystem::path& path) const {
-    const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-    if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
-    ::close(socket);
-    return -1;
-  }
-  // Everything the server sends until it ends the connection.
-  static std::string readAll(int socket) {
-    std::string answer;
-    char part[4096];
-    for (ssize_t got = 0; (got = ::read(socket, part, sizeof part)) > 0;) answer.append(part, static_cast<std::size_t>(got));
-    ::close(socket);
-    return answer;
-  }
-  std::string askRaw(std::string_view bytes) const {
-    const int socket = connectTo(socketPath());
-    EXPECT_GE(socket, 0);
-    EXPECT_EQ(::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
-    return readAll(socket);
-  }
-  json::object ask(const std::string& request) const {
-    const std::string answer = askRaw(request + "\n");
-    EXPECT_TRUE(answer.ends_with("\n"));
-    json::error_code error;
-    const json::value value = json::parse(answer.substr(0, answer.size() - 1), error);
-    EXPECT_FALSE(error) << answer;
-    return value.is_object() ? value.get_object() : json::object();
-  }
-  static std::string text(const json::object& object, std::string_view name) {
-    const json::value* value = object.if_contains(name);
-    return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
-  }
-  // The error's code, or "" for none.
-  std::string errorOf(const std::string& request) const {
-    const json::object answer = ask(request);
-    const json::value* error = answer.if_contains("error");
-    return error == nullptr ? "" : text(error->as_object(), "code");
-  }
-  std::string mint(const std::string& more = R"("role":"member","workspace":"alpha","subject":"human:alice")") const {
-    const std::string token = text(ask(R"({"request":"mint",)" + more + "}"), "token");
-    EXPECT_FALSE(token.empty()) << more;
-    return token;
-  }
-  static std::string idOf(const std::string& token) { return readToken(token)->claims.tokenId; }
-  std::optional<ErrorCode> refusal(const std::string& token) {
-    try {
-      authenticator_->authenticate(token, "");
-      return std::nullopt;
-    } catch (const Fault& fault) {
-      return fault.code();
-    }
-  }
-  // The entries of `_system` of these kinds, oldest first.
-  std::vector<json::object> recorded(const std::string& kind) {
-    project();
-    query::ViewReader reader(views(), kSystemWorkspace);
-    const query::Parameter asked[] = {{"kind", kind}, {"order", "asc"}, {"limit", "1000"}};
-    const json::value page =
-        json::parse(reader.list(query::ListKind::entries, query::parseFilters(query::ListKind::entries, asked), nullptr));
-    std::vector<json::object> result;
-    for (const json::value& item : page.at("items").as_array()) result.push_back(item.as_object());
-    return result;
-  }
-  std::size_t listed() const { return ask(R"({"request":"list"})").at("tokens").as_array().size(); }
-
-  test::TemporaryFolder folder_;
-  test::ManualClock clock_{{1'772'000'000LL * kNanosecondsPerSecond + 500}};
-  crypto::SystemRandom random_;
-  test::MemoryKeyProvider provider_{random_};
-  std::unique_ptr<log::EmbeddedLog> log_;
-  std::unique_ptr<write::Ledger> ledger_;
-  std::unique_ptr<TokenKeys> keys_;
-  std::unique_ptr<Authenticator> authenticator_;
-  std::unique_ptr<AccessRecorder> access_;
-  std::unique_ptr<TokenDesk> desk_;
-  PassOn passOn_;
-  std::unique_ptr<asio::io_context> io_;
-  std::unique_ptr<asio::thread_pool> pool_;
-  std::unique_ptr<TokenSocket> socket_;
-  std::thread thread_;
-};
 
 // ---- the socket ----
 
@@ -448,6 +260,31 @@ TEST_F(TokenSocketTest, ARevokedPersonStaysOutAfterARestartUntilGivenANewToken) 
   }
 }
 
+TEST_F(TokenSocketTest, ARenewedTokenFallsUnderTheRevocationOfItsSecond) {
+  const std::string first = mint(R"("role":"member","workspace":"alpha","subject":"human:alice","ttlSeconds":60)");
+  clock_.advanceSeconds(20);
+  const auto renewed = [&](const std::string& token) {
+    return std::string(json::parse(desk_->refresh(readToken(token)->claims)).at("token").as_string());
+  };
+  const std::string second = renewed(first);
+  const TokenClaims claims = readToken(second)->claims;
+  EXPECT_EQ(claims.issuedAt, readToken(first)->claims.issuedAt + 20);
+  EXPECT_EQ(claims.expiresAt - claims.issuedAt, 60) << "as long as the one before, from now on";
+  EXPECT_EQ(claims.role, "member");
+  EXPECT_EQ(claims.workspace, "alpha");
+  EXPECT_EQ(claims.subject, "human:alice");
+  EXPECT_NE(claims.tokenId, idOf(first));
+  EXPECT_EQ(refusal(second), std::nullopt);
+  EXPECT_EQ(recorded("access.token_issued").size(), 2U);
+  // Somebody renews while the subject is being revoked.
+  ask(R"({"request":"revoke","subject":"human:alice"})");
+  EXPECT_EQ(refusal(renewed(second)), ErrorCode::badToken);
+  // What was given out after that, in the same second, is good; so is what it is renewed to.
+  const std::string third = mint();
+  EXPECT_EQ(refusal(third), std::nullopt);
+  EXPECT_EQ(refusal(renewed(third)), std::nullopt);
+}
+
 TEST_F(TokenSocketTest, ARevocationHoldsEvenIfItCannotBeRecorded) {
   TokenClaims claims = readToken(mint())->claims;
   claims.subject = "human:stranger";
@@ -542,58 +379,6 @@ TEST_F(TokenSocketTest, RotatesTheKeyAndRecordsIt) {
   ASSERT_EQ(entries.size(), 2U);
   EXPECT_EQ(text(entries.front(), "keyId"), keyId);
   EXPECT_EQ(text(entries.front(), "purpose"), "token");
-}
-
-// ---- refusals ----
-
-TEST_F(TokenSocketTest, AFloodOfRefusalsMakesOneEntryAReasonAndPrincipal) {
-  Caller alice;
-  alice.authenticated = true;
-  alice.subject = "human:alice";
-  alice.tokenId = "01890000-0000-7000-8000-000000000001";
-  Caller pretender = alice;  // said so, proved nothing
-  pretender.authenticated = false;
-  for (int index = 0; index < 5000; ++index) access_->refused(ErrorCode::badToken, pretender);
-  for (int index = 0; index < 3; ++index) access_->refused(ErrorCode::notAllowed, alice);
-  access_->refused(ErrorCode::rateLimited, alice);
-  alice.tokenId = "01890000-0000-7000-8000-000000000002";
-  access_->refused(ErrorCode::rateLimited, alice);
-  EXPECT_EQ(recorded("access.refused").size(), 0U);
-  access_->flush();
-  ledger_->drain();
-  access_->flush();  // nothing is left to tell
-  ledger_->drain();
-  std::map<std::string, json::object> entries;
-  for (const json::object& entry : recorded("access.refused")) EXPECT_TRUE(entries.emplace(text(entry, "reason"), entry).second);
-  ASSERT_EQ(entries.size(), 3U);
-  EXPECT_EQ(entries["bad_token"].at("count").to_number<int>(), 5000);
-  EXPECT_FALSE(entries["bad_token"].contains("principal"));
-  EXPECT_FALSE(entries["bad_token"].contains("jti"));
-  EXPECT_EQ(entries["not_allowed"].at("count").to_number<int>(), 3);
-  EXPECT_EQ(text(entries["not_allowed"], "jti"), "01890000-0000-7000-8000-000000000001");
-  EXPECT_TRUE(text(entries["not_allowed"].at("principal").as_object(), "id").starts_with("p2:"));
-  EXPECT_EQ(entries["rate_limited"].at("count").to_number<int>(), 2);
-  EXPECT_FALSE(entries["rate_limited"].contains("jti"));  // of several tokens none is named
-}
-
-TEST_F(TokenSocketTest, RefusalsThatTheLedgerDoesNotTakeAreCountedOn) {
-  Caller stranger;
-  stranger.authenticated = true;
-  stranger.subject = "human:stranger";
-  access_->refused(ErrorCode::notAllowed, stranger);
-  ledger_->drain();
-  provider_.setReachable(false);
-  access_->flush();
-  ledger_->drain();
-  provider_.setReachable(true);
-  access_->refused(ErrorCode::notAllowed, stranger);
-  for (int round = 0; round < 3; ++round) {  // the key that was dropped may cost one more try
-    access_->flush();
-    ledger_->drain();
-  }
-  const auto entries = recorded("access.refused");
-  ASSERT_EQ(entries.size(), 1U);
-  EXPECT_EQ(entries.front().at("count").to_number<int>(), 2);
 }
 
 }  // namespace
