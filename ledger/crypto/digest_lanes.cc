@@ -27,6 +27,9 @@ constexpr Words kInitial = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x51
 // 0x80 and the length.
 constexpr std::size_t kPaddingLeast = 9;
 
+// Below, the empty lanes cost more than one block at a time.
+constexpr std::size_t kLanesMin = 2;
+
 // As SHA256_Transform leaves its schedule there too, see hmac.cc.
 constexpr std::size_t kScheduleStackBytes = 2048;
 
@@ -163,17 +166,27 @@ Compress chooseCompress() {
   return __builtin_cpu_supports("avx2") > 0 ? &compressWithShifts : nullptr;
 }
 
-bool compressTogether(std::span<Words, kLanes> states, std::span<const Block, kLanes> blocks, std::size_t count) {
+Compress chosen() {
   static const Compress kCompress = chooseCompress();
-  // Below, the empty lanes cost more than one block at a time.
-  constexpr std::size_t kLanesMin = 2;
-  if (kCompress == nullptr || count < kLanesMin) return false;
+  return kCompress;
+}
+
+bool haveLanes() {
+  return chosen() != nullptr;
+}
+
+bool compressTogether(std::span<Words, kLanes> states, std::span<const Block, kLanes> blocks, std::size_t count) {
+  if (count < kLanesMin || !haveLanes()) return false;
   Work work;
-  kCompress(states.data(), blocks.data(), count, work);
+  chosen()(states.data(), blocks.data(), count, work);
   return true;
 }
 
 #else
+
+bool haveLanes() {
+  return false;
+}
 
 bool compressTogether(std::span<Words, kLanes>, std::span<const Block, kLanes>, std::size_t) {
   return false;
@@ -202,6 +215,22 @@ void fillBlock(Bytes message, std::size_t from, std::size_t before, Block& block
   for (std::size_t index = block.size(); bits != 0; bits >>= 8) block[--index] = static_cast<std::uint8_t>(bits);
 }
 
+// All blocks of one message in a row, as the library does that best.
+void absorbOne(Words& state, Bytes message, std::size_t before) {
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  std::memcpy(context.h, state.data(), sizeof(context.h));
+  const std::uint64_t bits = static_cast<std::uint64_t>(before) * 8;
+  context.Nl = static_cast<SHA_LONG>(bits);
+  context.Nh = static_cast<SHA_LONG>(bits >> 32);
+  SHA256_Update(&context, message.data(), message.size());
+  Digest digest;
+  SHA256_Final(digest.data(), &context);
+  std::memcpy(state.data(), context.h, sizeof(context.h));
+  wipe(digest.data(), digest.size());
+  wipe(&context, sizeof(context));
+}
+
 // True if the padded message ends with the block that begins at `from`.
 bool endsWith(Bytes message, std::size_t from) {
   return message.size() + kPaddingLeast <= from + sizeof(Block);
@@ -216,6 +245,10 @@ void compressLanes(std::span<Words, kLanes> states, std::span<const Block, kLane
 
 void absorbLanes(std::span<ShortMessages::Words> states, std::span<const Bytes> messages, std::size_t before) {
   if (messages.size() > kLanes || states.size() < messages.size()) throw CryptoError("digest: more messages than lanes");
+  if (messages.size() < kLanesMin || !haveLanes()) {
+    for (std::size_t lane = 0; lane < messages.size(); ++lane) absorbOne(states[lane], messages[lane], before);
+    return;
+  }
   struct Scratch {
     std::array<Words, kLanes> states;
     std::array<Block, kLanes> blocks;
