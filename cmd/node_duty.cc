@@ -35,7 +35,7 @@ struct NodeDuty::Shared {
       }
       const write::SequencerStatus status = session.ledger().status(partition);
       if (status.leading && status.takeOvers != part.answersFor) {
-        // Another node may have revoked until the moment of the claim.
+        // Another node may have rotated its keys until the moment of the claim. What it revoked was read with the log (SystemFeed).
         refreshNow();
         part.answersFor = status.takeOvers;
         spdlog::info("this node is the writer of partition {}", partition.value);
@@ -57,7 +57,7 @@ struct NodeDuty::Shared {
     spdlog::info("this node follows partition {}", partition.value);
   }
 
-  // What another node revokes is in `_system`, whatever partition this one writes.
+  // What another node rotates is in `_system`, whatever partition this one writes.
   void follow() {
     if (session.clock().monotonicNanoseconds() < lookAgainAt || session.ledger().status(system).leading) return;
     if (systemSize() != refreshedAt) refreshNow();

@@ -12,7 +12,7 @@ namespace counterfoil::cmd {
 
 class NodeDuty {
  public:
-  // `refresh` brings what only a writer must know (revoked tokens, rotated keys) up to what `_system` says; it is called before this node
+  // `refresh` brings what files hold of this ledger's tokens (rotated keys) up to date; it waits for nothing. It is called before this node
   // claims a partition, again before it answers as its writer, and within a second of a new entry of `_system` while another node writes
   // that; may throw Fault, then it is called again later. Where the log has one node only, it is the writer from the start and nothing is
   // called. All must outlive this.

@@ -45,6 +45,7 @@ Session::Session(const CommonOptions& common, Access access, bool acceptClock, c
   ledgerOptions.sequencer.intakeBytesMax = config_.intakeBytes;
   ledgerOptions.sequencer.windowEntriesMax = config_.idempotencyEntries;
   ledgerOptions.sequencer.clockAccepted = acceptClock;
+  ledgerOptions.sequencer.systemFeed = &systemFeed_;
   ledgerOptions.follow = access == Access::follow && open_.kafka != nullptr;
   ledgerOptions.snapshotEveryEntries = config_.snapshotEveryEntries;
   ledgerOptions.snapshots = config_.snapshotsFolder();

@@ -13,6 +13,7 @@
 #include "ledger/crypto/random.h"
 #include "ledger/keys/key_provider.h"
 #include "ledger/write/ledger.h"
+#include "ledger/write/system_feed.h"
 
 namespace counterfoil::cmd {
 
@@ -43,6 +44,8 @@ class Session {
   write::Ledger& ledger() { return *ledger_; }
   // Of either: the ledger's ring, or one of its own that reading the log fills.
   keys::KeyRing& keyRing();
+  // What is read of `_system` while the ledger runs.
+  write::SystemFeed& systemFeed() { return systemFeed_; }
   // Stops the ledger and writes its snapshot; what the destructor does without telling.
   void close();
 
@@ -60,6 +63,7 @@ class Session {
   std::unique_ptr<keys::KeyProvider> provider_;
   OpenLog open_;
   std::unique_ptr<keys::KeyRing> ring_;
+  write::SystemFeed systemFeed_;
   std::unique_ptr<write::Ledger> ledger_;
 };
 

@@ -309,6 +309,22 @@ class CommitTimes {
   Session& session_;
 };
 
+// What other nodes record of tokens counts here as soon as it is read, as long as this lives: no view is waited for.
+class TokensOfOthers {
+ public:
+  TokensOfOthers(Session& session, server::Authenticator& authenticator, server::TokenDesk& desk) : session_(session) {
+    session.systemFeed().set([&](const EntryView& entry) {
+      if (auto issued = server::takeRecorded(entry, session.clock().wall(), authenticator)) desk.know(std::move(*issued));
+    });
+  }
+  ~TokensOfOthers() { session_.systemFeed().set({}); }
+  TokensOfOthers(const TokensOfOthers&) = delete;
+  TokensOfOthers& operator=(const TokensOfOthers&) = delete;
+
+ private:
+  Session& session_;
+};
+
 // Tokens are recorded in `_system`: while another node writes that, it is asked. All outlive the token socket.
 server::PassOn passOnOf(Session& session, const NodeDuty& duty, server::TokenRelay& relay) {
   if (session.kafka() == nullptr) return {};
@@ -357,15 +373,13 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   server::FaultLog faults(session.clock());
   boost::asio::thread_pool blocking(kBlockingThreads);
   boost::asio::thread_pool verifying(1);
-  waitForSystemView(session, runner);
   server::TokenDesk desk({tokenKeys, authenticator, access, session.clock(), session.random(), config.origin,
                           [&session](std::string_view id) { return session.ledger().findWorkspace(id).has_value(); }},
-                         server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
-  auto duty = std::make_unique<NodeDuty>(session, acknowledgementsOf(metrics), [&] {
-    waitForSystemView(session, runner);
-    tokenKeys.reload();
-    desk.restore(server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
-  });
+                         {});
+  const TokensOfOthers tokensOfOthers(session, authenticator, desk);  // from here on; the view has what was before
+  waitForSystemView(session, runner);
+  desk.restore(server::restoreTokens(*readers.of(kSystemWorkspace), session.clock().wall(), authenticator));
+  auto duty = std::make_unique<NodeDuty>(session, acknowledgementsOf(metrics), [&tokenKeys] { tokenKeys.reload(); });
   joinNodes(options, session, *duty);
   server::EventLoops tokenLoop(1);
   server::TokenRelay relay(*tokenLoop.all().front(), options.forward, tokenKeys, session.clock(), session.random(), config.origin);

@@ -155,6 +155,8 @@ void WorkspaceState::applyGranted(const EntryView& view) {
   lease.terms = packTerms(terms);
   lease.grantEntry = view.id;
   lease.issuedAt = body.time(Field::issuedAt);
+  // A report need not say it: then it is when it happened, as views have it.
+  if (lease.issuedAt.nanoseconds == 0) lease.issuedAt = view.occurredAt;
   lease.expiresAt = body.time(Field::expiresAt);
   lease.renewableUntil = body.time(Field::renewableUntil);
   lease.maxUses = body.number(Field::maxUses);

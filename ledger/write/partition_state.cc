@@ -95,6 +95,7 @@ std::optional<EntryId> PartitionState::applyRecord(const log::ValidRecord& recor
     damaged(record, "an entry contradicts its record's header");
   }
   fold(state, view, record.leaf, opened_.requestDigest);
+  if (systemFeed_ != nullptr && record.workspace == kSystemWorkspace) systemFeed_->tell(view);
   return view.id;
 }
 

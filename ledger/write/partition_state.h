@@ -15,6 +15,7 @@
 #include "ledger/log/event_log.h"
 #include "ledger/write/id_window.h"
 #include "ledger/write/known_secrets.h"
+#include "ledger/write/system_feed.h"
 #include "ledger/write/timer_queue.h"
 
 namespace counterfoil::write {
@@ -42,6 +43,9 @@ class PartitionState final : public StateObserver {
   // The greatest recordedAt of all chains. Any thread.
   Timestamp lastRecordedAt() const { return {lastRecordedAt_.load(std::memory_order_relaxed)}; }
 
+  // Who is told of entries of `_system` that are read; outlives this. Before the first record.
+  void tellOfSystem(SystemFeed* feed) { systemFeed_ = feed; }
+
   // Folds a record read from the log: at start, after a failed append, on a follower. Throws Fault(logDamaged) when content and header
   // disagree. Gives the id of the entry, if it could be read.
   std::optional<EntryId> applyRecord(const log::ValidRecord& record);
@@ -64,6 +68,7 @@ class PartitionState final : public StateObserver {
   friend class SnapshotFile;
   Answer fold(WorkspaceState& state, const EntryView& view, const LeafHash& leaf, const crypto::Digest& requestDigest);
 
+  SystemFeed* systemFeed_ = nullptr;
   keys::KeyRing& ring_;
   KnownSecretStore& known_;
   IdWindow window_;

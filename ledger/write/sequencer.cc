@@ -35,6 +35,7 @@ Sequencer::Sequencer(log::EventLog& eventLog, PartitionId partition, PartitionSt
       random_(random),
       options_(options),
       intake_(options.intakeBytesMax) {
+  state_.tellOfSystem(options_.systemFeed);
   intake_.onPush([this](std::size_t queued) {
     if (!ahead_ || queued >= options_.requestsWorthABatch) wake();
   });

@@ -39,6 +39,8 @@ struct SequencerOptions {
   bool clockAccepted = false;
   // The greatest recordedAt of another partition of the ledger, which counts as well when this one's clock starts. Empty: there is none.
   std::function<Timestamp()> recordedElsewhere;
+  // Who is told of entries of `_system` that are read; outlives the sequencer. Null: nobody.
+  SystemFeed* systemFeed = nullptr;
 };
 
 // A workspace that `_system` allocated.

@@ -7,6 +7,7 @@
 
 #include "ledger/core/encoding.h"
 #include "ledger/core/outcome.h"
+#include "ledger/core/schema_tables.h"
 #include "ledger/redact/fingerprint.h"
 #include "ledger/redact/scanner.h"
 
@@ -46,6 +47,13 @@ void forEachEntry(query::ViewReader& system, Timestamp from, const std::function
   }
 }
 
+std::string principalText(const EntryView& entry) {
+  const PrincipalValue principal = principalOf(entry.body, Field::principal);
+  const auto& kinds = schemaTables().principal->find(Field::kind)->enumeration->texts;
+  const auto kind = static_cast<std::size_t>(principal.kind);
+  return kind < kinds.size() ? kinds[kind] + ":" + std::string(principal.id) : std::string();
+}
+
 }  // namespace
 
 // As redaction does it: humans, and machines whose id is an address of a person.
@@ -79,6 +87,23 @@ std::vector<IssuedToken> restoreTokens(query::ViewReader& system, Timestamp now,
     issued.push_back({tokenId, principalText(entry), textOf(entry, "role"), {}, {}, *recordedAt, *expiresAt});
   });
   return issued;
+}
+
+std::optional<IssuedToken> takeRecorded(const EntryView& entry, Timestamp now, Authenticator& authenticator) {
+  const Kind kind = entry.kind();
+  if (kind != Kind::accessTokenRevoked && kind != Kind::accessTokenIssued) return std::nullopt;
+  const std::string tokenId(entry.body.text(Field::jti));
+  if (kind == Kind::accessTokenRevoked) {
+    if (tokenId.empty()) {
+      authenticator.revokeRecordedSubject(principalText(entry), entry.recordedAt);
+    } else {
+      authenticator.revokeToken(tokenId);
+    }
+    return std::nullopt;
+  }
+  const Timestamp expiresAt = entry.body.time(Field::expiresAt);
+  if (expiresAt <= now) return std::nullopt;
+  return IssuedToken{tokenId, principalText(entry), std::string(entry.body.text(Field::role)), {}, {}, entry.recordedAt, expiresAt};
 }
 
 }  // namespace counterfoil::server

@@ -1,11 +1,14 @@
-// What `_system` remembers of tokens: read at a start, so that a revoked token stays revoked and `token list` knows what is out.
+// What `_system` remembers of tokens: read at a start, and followed from then on, so that a revoked token stays revoked at every node and
+// `token list` knows what is out.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ledger/core/clock.h"
+#include "ledger/core/entry.h"
 #include "ledger/keys/key_ring.h"
 #include "projections/query/view_reader.h"
 #include "server/auth/authenticator.h"
@@ -30,5 +33,9 @@ std::string recordedSubject(keys::KeyRing& ring, std::string_view subject);
 // `now`); revokes the former and returns the latter that have not expired. The view must have caught up with the log, the ring must have
 // read it, and nothing may be authenticated before. Throws the view's Faults: then no token may be accepted.
 std::vector<IssuedToken> restoreTokens(query::ViewReader& system, Timestamp now, Authenticator& authenticator);
+
+// The same from one entry of `_system` as it is read from the log, while another node records there: revokes, or gives a token that was given
+// out and has not expired. nullopt for any other entry. Does not wait.
+std::optional<IssuedToken> takeRecorded(const EntryView& entry, Timestamp now, Authenticator& authenticator);
 
 }  // namespace counterfoil::server

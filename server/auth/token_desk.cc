@@ -261,6 +261,15 @@ void TokenDesk::restore(std::vector<IssuedToken> issued) {
   state_->issued.assign(issued.begin(), issued.end());
 }
 
+void TokenDesk::know(IssuedToken token) {
+  {
+    const std::lock_guard guard(state_->mutex);
+    const auto same = [&](const IssuedToken& other) { return other.tokenId == token.tokenId; };
+    if (std::any_of(state_->issued.begin(), state_->issued.end(), same)) return;
+  }
+  state_->remember(std::move(token));
+}
+
 TokenDesk::~TokenDesk() = default;
 
 std::string TokenDesk::answer(std::string_view request, std::string_view by) {

@@ -44,8 +44,10 @@ class TokenDesk {
   // `issued`: what is known to be out (restoreTokens).
   TokenDesk(TokenDeskParts parts, std::vector<IssuedToken> issued);
   ~TokenDesk();
-  // What is known to be out, anew: after another node has issued and revoked.
+  // What is known to be out, anew.
   void restore(std::vector<IssuedToken> issued);
+  // One more, which another node gave out; nothing if it is known.
+  void know(IssuedToken token);
   // The answer as one line without its end. `by`: who asks, "operator:alice". Does not throw.
   std::string answer(std::string_view request, std::string_view by);
   // A token like one that was just authenticated, for as long again and from now on, recorded as given out by its own subject. Same answer

@@ -32,6 +32,25 @@ TEST_F(ServerAnswers, ATokenOfOneWorkspaceSeesThatOneInTheList) {
   EXPECT_EQ(server.client("owner").get("/v1/workspaces").json().at("items").as_array().size(), 2U);
 }
 
+// Of a lease that another system granted, as its answer tells it and as its view does.
+TEST_F(ServerAnswers, AReportedLeaseBeganWhenItHappenedUnlessTheReportSaysOtherwise) {
+  RunningServer server(ledger_);
+  HttpClient member = server.client("member");
+  const auto report = [&](const std::string& lease, const std::string& more) {
+    return member.post("/v1/workspaces/w1/facts", R"({"kind":"lease.granted","leaseId":")" + lease +
+                                                      R"(","credential":"git_token","grantee":{"kind":"agent","id":"fixer"},)"
+                                                      R"("occurredAt":"2026-03-01T09:30:00Z","expiresAt":"2099-03-01T09:30:00Z")" +
+                                                      more + "}");
+  };
+  const HttpAnswer silent = report("silent", "");
+  ASSERT_EQ(silent.status, 201) << silent;
+  EXPECT_EQ(silent.at({"lease", "issuedAt"}), "2026-03-01T09:30:00Z");
+  const HttpAnswer told = report("told", R"(,"issuedAt":"2026-03-01T09:29:00Z")");
+  EXPECT_EQ(told.at({"lease", "issuedAt"}), "2026-03-01T09:29:00Z") << told;
+  const HttpAnswer shown = member.get("/v1/workspaces/w1/leases/silent?wait=" + told.at({"receipt", "seq"}));
+  EXPECT_EQ(shown.at({"issuedAt"}), "2026-03-01T09:30:00Z") << shown;
+}
+
 TEST_F(ServerAnswers, AKeyStandsForOneRequestAndNotForManyFacts) {
   RunningServer server(ledger_);
   HttpClient member = server.client("member");
