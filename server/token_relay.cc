@@ -1,7 +1,6 @@
 #include "server/token_relay.h"
 
-#include <spdlog/spdlog.h>
-
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <chrono>
 #include <memory>
