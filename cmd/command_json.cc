@@ -32,6 +32,10 @@ constexpr std::array<CommandRoute, kCommandKindCount - 1> kRoutes = {{
     {CommandKind::policySet, "PUT", "/{workspace}/policy", {}},
     {CommandKind::workspaceCreate, "POST", "", {}},
     {CommandKind::workspaceClose, "POST", "/{workspace}/close", {}},
+    {CommandKind::holdPlace, "POST", "/{workspace}/holds", {}},
+    {CommandKind::holdRelease, "POST", "/{workspace}/holds/{}/release", Field::holdId},
+    {CommandKind::subjectErase, "POST", "/{workspace}/erasures", {}},
+    {CommandKind::keyRotate, "POST", "/{workspace}/keys", {}},
 }};
 
 const CommandRoute& routeOf(CommandKind kind) {

@@ -2,6 +2,16 @@
 
 namespace counterfoil::cmd {
 
+namespace {
+
+void applyKeys(keys::KeyRing& ring, const log::ValidRecord& record) {
+  if (keys::openKeysRecord(*ring.workspace(record.workspace), record.value)) return;
+  throw Fault(ErrorCode::logDamaged, "a record of keys is damaged (position " + std::to_string(record.position.value) + ")",
+              "restore the log from a copy that verifies");
+}
+
+}  // namespace
+
 LogSource::LogSource(log::EventLog& eventLog, keys::KeyRing* ring, keys::KeyProvider* provider)
     : log_(eventLog), ring_(ring), provider_(provider) {
   const PartitionId first = log_.partitionOf(kSystemWorkspace);
@@ -16,18 +26,14 @@ bool LogSource::nextRecord() {
     if (reader_ != nullptr && reader_->next(record_)) return true;
     if (toRead_.empty()) return false;
     reader_ = log_.read(toRead_.back(), log::FoldState{});
+    if (ring_ != nullptr) keysAhead_.emplace(log_, toRead_.back(), *ring_);
     toRead_.pop_back();
   }
 }
 
 bool LogSource::next(VerifyItem& item) {
   while (nextRecord()) {
-    if (record_.kind == log::RecordKind::keys && ring_ != nullptr) {
-      if (!keys::openKeysRecord(*ring_->workspace(record_.workspace), record_.value)) {
-        throw Fault(ErrorCode::logDamaged, "a record of keys is damaged (position " + std::to_string(record_.position.value) + ")",
-                    "restore the log from a copy that verifies");
-      }
-    }
+    if (record_.kind == log::RecordKind::keys && ring_ != nullptr) applyKeys(*ring_, record_);
     if (record_.kind != log::RecordKind::entry) continue;
     item.workspace = record_.workspace;
     item.seq = record_.seq;
@@ -39,12 +45,20 @@ bool LogSource::next(VerifyItem& item) {
   return false;
 }
 
+keys::OpenOutcome LogSource::open() {
+  const auto attempt = [&] {
+    return keys::openRecord(*ring_->workspace(record_.workspace), record_.seq, record_.leaf, record_.value, opened_,
+                            keys::LeafCheck::callerHashes);
+  };
+  const keys::OpenOutcome outcome = attempt();
+  return outcome == keys::OpenOutcome::withheld && keysAhead_->learn() ? attempt() : outcome;
+}
+
 void LogSource::openContent(VerifyItem& item) {
   item.content = VerifyItem::Content::notChecked;
   if (ring_ == nullptr) return;
   try {
-    switch (keys::openRecord(*ring_->workspace(record_.workspace), record_.seq, record_.leaf, record_.value, opened_,
-                             keys::LeafCheck::callerHashes)) {
+    switch (open()) {
       case keys::OpenOutcome::opened:
         item.content = VerifyItem::Content::present;
         item.bytes = opened_.entry;

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "ledger/core/verify.h"
 #include "ledger/keys/key_ring.h"
 #include "ledger/keys/record_cipher.h"
 #include "ledger/log/event_log.h"
+#include "projections/keys_ahead.h"
 
 namespace counterfoil::cmd {
 
@@ -23,12 +25,14 @@ class LogSource final : public VerifySource {
   // The next record of the log, one partition after the other.
   bool nextRecord();
   void openContent(VerifyItem& item);
+  keys::OpenOutcome open();
 
   log::EventLog& log_;
   std::vector<PartitionId> toRead_;  // that of `_system` is read first: it is at the end
   keys::KeyRing* ring_;
   keys::KeyProvider* provider_;
   std::unique_ptr<log::PartitionReader> reader_;
+  std::optional<views::KeysAhead> keysAhead_;  // of the partition that is read
   log::ValidRecord record_;
   keys::OpenedRecord opened_;
 };

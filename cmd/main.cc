@@ -31,6 +31,9 @@ void declare(Verb app, Program& program) {
   addPolicy(app, program);
   addApproval(app, program);
   addLease(app, program);
+  addHold(app, program);
+  addErase(app, program);
+  addKey(app, program);
   addFact(app, program);
   addImport(app, program);
   addEntries(app, program);

@@ -1,4 +1,4 @@
-// The reading halves of `lease` and `approval`, and what verbs show of entries.
+// The reading halves of `lease`, `approval` and `hold`, and what verbs show of entries.
 #pragma once
 
 #include "cmd/list_verb.h"
@@ -10,6 +10,8 @@ namespace counterfoil::cmd {
 void addLeaseReads(Verb lease, Program& program);
 // `approval list`.
 void addApprovalList(Verb approval, Program& program);
+// `hold list`.
+void addHoldList(Verb hold, Program& program);
 
 // An entry as a row.
 ListColumns entryColumns();

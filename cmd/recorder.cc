@@ -37,6 +37,7 @@ void printText(const CommonOptions& common, const boost::json::object& answer, b
   if (answer.contains("approvalId")) line += " approval " + textOf(answer, "approvalId");
   if (answer.contains("revocationId"))
     line += " revocation " + textOf(answer, "revocationId") + ", leases hit: " + textOf(answer, "matched");
+  if (answer.contains("holdId")) line += " hold " + textOf(answer, "holdId");
   if (answer.contains("version")) line += " version " + textOf(answer, "version");
   if (answer.contains("number")) line += " number " + textOf(answer, "number");
   print(visible(line));

@@ -84,7 +84,13 @@ write::Answer Session::execute(Command command) {
   if (principalOf(command.common, Field::actor).kind == PrincipalKind::unspecified) {
     setPrincipal(command.arena, command.common, Field::actor, {PrincipalKind::operatorPerson, command.arena.copy(operatorName())});
   }
-  return ledger_->execute(common_.workspace, std::move(command));
+  // Who can read the keys folder is an administrator.
+  if (command.kind == CommandKind::approvalDecide) command.body.setFlag(Field::asAdministrator, true);
+  const bool destroysKeys = command.kind == CommandKind::subjectErase || command.kind == CommandKind::keyRotate;
+  write::Answer answer = ledger_->execute(common_.workspace, std::move(command));
+  // No server is there to do it afterwards.
+  if (destroysKeys) ledger_->drain();
+  return answer;
 }
 
 write::Answer Session::append(Event fact) {

@@ -39,6 +39,7 @@ ViewRunner::ViewRunner(log::EventLog& log, keys::KeyRing& ring, ViewRunnerOption
   files_.emplace(std::max<std::size_t>(1, options_.openMax), count);
   each.memoryMax = options_.rebuildBytes / count;
   each.keysComplete = options_.keysComplete;
+  if (!options_.keysComplete) each.keysAhead = &keysAhead_.emplace(log_, options_.partition, ring_);
   each.background = options_.background;
   each.clock = options_.clock;
   each.pace = options_.pace;

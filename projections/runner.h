@@ -14,6 +14,7 @@
 
 #include "ledger/keys/key_ring.h"
 #include "ledger/log/event_log.h"
+#include "projections/keys_ahead.h"
 #include "projections/views/view_worker.h"
 
 namespace counterfoil::views {
@@ -122,6 +123,7 @@ class ViewRunner {
   const ViewRunnerOptions options_;
   ViewBoard board_;
   std::optional<OpenFiles> files_;
+  std::optional<KeysAhead> keysAhead_;
   std::vector<std::unique_ptr<ViewWorker>> workers_;
   std::unordered_map<WorkspaceNumber, std::size_t, WorkspaceNumberHash> workerOf_;  // for good: records of a workspace stay in order
   std::vector<std::size_t> assigned_;  // bytes that went to each worker, and kTaskBytes for each task

@@ -42,6 +42,10 @@ struct Operation {
     policySet @9 :PolicySetCommand $kind("policy.set");
     workspaceCreate @10 :WorkspaceCreate $kind("workspace.create");
     workspaceClose @11 :WorkspaceClose $kind("workspace.close");
+    holdPlace @12 :HoldPlace $kind("hold.place");
+    holdRelease @13 :HoldRelease $kind("hold.release");
+    subjectErase @14 :SubjectErase $kind("subject.erase");
+    keyRotate @15 :KeyRotate $kind("key.rotate");
   }
 }
 
@@ -129,6 +133,7 @@ struct ApprovalDecide {
   approvalId @0 :Text $class(id) $required;
   decision @1 :Common.Decision $class(clear) $required;
   comment @2 :Text $class(personal) $subject(actor);
+  asAdministrator @3 :Bool $class(clear) $ledger;  # who decides is one: what erasing needs
 }
 
 struct PolicySetCommand {
@@ -142,4 +147,33 @@ struct WorkspaceCreate {
 
 struct WorkspaceClose {
   reason @0 :Text $class(personal) $subject(actor);
+}
+
+struct HoldPlace {
+  # Of the workspace, unless one of subject and pseudonym names a person.
+  holdId @0 :Text $class(id);
+  subject @1 :Common.Principal $class(pseudonym);
+  pseudonym @2 :Text $class(id);
+  days @3 :UInt64 $class(clear);  # 0: until it is released
+  reason @4 :Text $class(personal) $subject(actor);
+  target @5 :Text $class(id) $ledger;  # the person's pseudonym
+}
+
+struct HoldRelease {
+  holdId @0 :Text $class(id) $required;
+  reason @1 :Text $class(personal) $subject(actor);
+}
+
+struct SubjectErase {
+  # Exactly one of subject and pseudonym names the person.
+  subject @0 :Common.Principal $class(pseudonym);
+  pseudonym @1 :Text $class(id);
+  approval @2 :Text $class(id);  # empty: one is asked for
+  basis @3 :Text $class(id);
+  target @4 :Text $class(id) $ledger;  # the person's pseudonym
+  keyId @5 :Text $class(id) $ledger;      # hex; empty: no such key is known
+}
+
+struct KeyRotate {
+  purpose @0 :Text $class(id) $required;  # fingerprint or key_encryption
 }

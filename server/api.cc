@@ -17,9 +17,11 @@
 #include "server/problem.h"
 #include "server/routes/fact_routes.h"
 #include "server/routes/import_routes.h"
+#include "server/routes/key_routes.h"
 #include "server/routes/lease_routes.h"
 #include "server/routes/node_routes.h"
 #include "server/routes/open_routes.h"
+#include "server/routes/person_routes.h"
 #include "server/routes/query_routes.h"
 #include "server/routes/read_routes.h"
 #include "server/routes/stream_routes.h"
@@ -94,6 +96,8 @@ Api::Api(Service& service, Forwarder* forwarder, std::vector<std::string> nodeSu
   addStreamRoutes(router_, service_);
   addVerifyRoutes(router_, service_);
   addTokenRoutes(router_, service_);
+  addPersonRoutes(router_, service_);
+  addKeyRoutes(router_, service_);
   if (forwarder_ != nullptr) addNodeRoutes(router_, service_, *forwarder_);
 }
 

@@ -50,6 +50,8 @@ json::object stateSchema(std::string_view pattern) {
   if (pattern.ends_with("/hosts")) return oneOfWords({"connected", "disconnected"});
   if (pattern.ends_with("/vault")) return oneOfWords({"active", "soft_deleted", "purged", "unknown"});
   if (pattern.ends_with("/approvals")) return oneOfWords({"requested", "approved", "rejected", "expired", "used"});
+  if (pattern.ends_with("/findings")) return oneOfWords({"raised", "resolved"});
+  if (pattern.ends_with("/holds")) return oneOfWords({"placed", "released"});
   if (pattern.ends_with("/leases")) {
     return oneOfWords({"live", "ended", "granted", "active", "consumed_out", "revoked", "expired", "failed"});
   }

@@ -21,7 +21,8 @@ json::object memberSchema(std::string_view name) {
   if (name.ends_with("At")) return {{"type", "string"}, {"format", "date-time"}};
   if (isOneOf(name, {"leafHash", "previous", "root", "digest", "viewDigest"})) return {{"type", "string"}, {"pattern", "^[0-9a-f]{64}$"}};
   if (isOneOf(name, {"scope", "resources", "fingerprints", "columns"})) return {{"type", "array"}, {"items", text}};
-  if (isOneOf(name, {"grantee", "actor", "principal", "requestedBy", "onBehalfOf", "decidedBy", "issuedBy", "retiredBy"})) {
+  if (isOneOf(name, {"grantee", "actor", "principal", "requestedBy", "onBehalfOf", "decidedBy", "issuedBy", "retiredBy", "placedBy",
+                     "releasedBy"})) {
     return schemaReference("PrincipalShown");
   }
   if (name == "asOf") return schemaReference("AsOf");
@@ -31,12 +32,12 @@ json::object memberSchema(std::string_view name) {
   if (isOneOf(name, {"kinds", "byKind", "leasesByState", "denialsByReason"})) {
     return {{"type", "object"}, {"additionalProperties", {{"type", "integer"}, {"minimum", 0}}}};
   }
-  const bool number =
-      name.ends_with("Seq") ||
-      isOneOf(name, {"seq",        "number",  "uses",          "maxUses",    "entries",     "leases",     "denials",     "grants",
-                     "live",       "writes",  "reads",         "failures",   "refusals",    "version",    "redemptions", "withheld",
-                     "redactions", "matched", "status",        "contiguous", "greatest",    "liveLeases", "facts",       "since",
-                     "lowest",     "highest", "policyVersion", "notChecked", "problemCount"});
+  const bool number = name.ends_with("Seq") ||
+                      isOneOf(name, {"seq",          "number",   "uses",       "maxUses", "entries",  "leases",        "denials",
+                                     "grants",       "live",     "writes",     "reads",   "failures", "refusals",      "version",
+                                     "redemptions",  "withheld", "redactions", "matched", "status",   "contiguous",    "greatest",
+                                     "liveLeases",   "facts",    "since",      "lowest",  "highest",  "policyVersion", "notChecked",
+                                     "problemCount", "days",     "generation", "kek",     "persons"});
   if (number) return {{"type", "integer"}, {"minimum", 0}};
   return text;
 }
@@ -98,7 +99,11 @@ void addRows(json::object& schemas) {
   json::object approval =
       object({"approval", "state"}, {"requestedBy", "onBehalfOf", "requestedAt", "decidedBy", "decidedAt", "expiresAt"});
   schemas["ApprovalRow"] = with(std::move(approval), "lease", {{"type", "string"}}, false);
-  for (const char* kind : {"Lease", "Bundle", "Host", "Vault", "Run", "Principal", "Approval"}) {
+  schemas["FindingRow"] = with(object({"finding", "state", "raisedSeq"}, {"rule", "severity", "explanation", "raisedAt", "resolvedAt"}),
+                               "evidence", listOf(object({"seq"}, {"leafHash"})));
+  json::object hold = object({"hold", "state", "placedSeq"}, {"days", "placedAt", "placedBy", "releasedAt", "releasedBy"});
+  schemas["HoldRow"] = with(std::move(hold), "scope", {{"type", "string"}});
+  for (const char* kind : {"Lease", "Bundle", "Host", "Vault", "Run", "Principal", "Approval", "Finding", "Hold"}) {
     schemas[std::string(kind) + "Page"] = page((std::string(kind) + "Row").c_str());
   }
   schemas["EntryPage"] = page("Entry");
@@ -115,8 +120,8 @@ void addRecorded(json::object& schemas) {
   json::object receipt = object({"number", "workspace", "seq", "leafHash", "id", "recordedAt"});
   schemas["Receipt"] = with(std::move(receipt), "ack", {{"type", "string"}, {"enum", {"durable", "replicated", "published", "witnessed"}}});
   schemas["Lease"] = object({"id", "state", "issuedAt", "uses", "maxUses"}, {"expiresAt", "renewableUntil"});
-  schemas["Answer"] =
-      object({"outcome"}, {"reasonCode", "lease", "approvalId", "revocationId", "matched", "version", "number", "receipt", "replayed"});
+  schemas["Answer"] = object(
+      {"outcome"}, {"reasonCode", "lease", "approvalId", "revocationId", "holdId", "matched", "version", "number", "receipt", "replayed"});
   schemas["PolicyInForce"] = object({"name", "version", "document"});
   schemas["PolicyDecision"] = object({"outcome"}, {"reasonCode", "rule", "explanation"});
 }
@@ -135,6 +140,9 @@ void addAnswerSchemas(json::object& schemas) {
   schemas["Producer"] = with(object({"producer", "source", "contiguous", "greatest", "facts", "asOf"}, {"finished", "closed"}), "missing",
                              listOf(object({"lowest", "highest"})));
   schemas["QueryAnswer"] = with(object({"columns", "asOf", "viewDigest"}), "rows", listOf({{"type", "array"}}));
+  schemas["ResolvedPerson"] = object({"pseudonym", "kind", "id"});
+  schemas["WorkspaceKeys"] = with(object({"persons"}), "items", listOf(object({"keyId", "purpose"}, {"generation", "kek"})));
+  schemas["SigningKeys"] = with(object({}, {}), "items", listOf(object({"keyId", "purpose", "state"})), false);
   schemas["SecretLookupAnswer"] = with(object({"fingerprints"}, {"asOf"}), "items", listOf(schemaReference("Entry")));
   schemas["IssuedToken"] = object({"token", "tokenId", "role", "workspace", "subject", "expiresAt"});
   schemas["ImportUnderWay"] = object({"import", "source", "since"});

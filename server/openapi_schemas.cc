@@ -117,6 +117,7 @@ void narrow(CommandKind kind, json::object& properties) {
   if (kind == CommandKind::leaseIssue) only("outcome", {"issued", "failed"});
   if (kind == CommandKind::leaseConsume) only("outcome", {"ok", "error", "partial"});
   if (kind == CommandKind::approvalDecide) only("decision", {"approved", "rejected"});
+  if (kind == CommandKind::keyRotate) only("purpose", {"fingerprint", "key_encryption"});
 }
 
 json::object commandSchema(CommandKind kind, std::string_view fromRoute) {
@@ -239,11 +240,20 @@ struct CommandSchema {
   const char* fromRoute;
 };
 constexpr CommandSchema kCommands[] = {
-    {"LeaseRequest", CommandKind::leaseRequest, ""},        {"LeaseIssue", CommandKind::leaseIssue, "leaseId"},
-    {"LeaseConsume", CommandKind::leaseConsume, "leaseId"}, {"LeaseRenew", CommandKind::leaseRenew, "leaseId"},
-    {"LeaseRevoke", CommandKind::leaseRevoke, "leaseId"},   {"RevokeAll", CommandKind::revokeAll, ""},
-    {"ApprovalRequest", CommandKind::approvalRequest, ""},  {"ApprovalDecide", CommandKind::approvalDecide, "approvalId"},
-    {"WorkspaceCreate", CommandKind::workspaceCreate, ""},  {"WorkspaceClose", CommandKind::workspaceClose, ""},
+    {"LeaseRequest", CommandKind::leaseRequest, ""},
+    {"LeaseIssue", CommandKind::leaseIssue, "leaseId"},
+    {"LeaseConsume", CommandKind::leaseConsume, "leaseId"},
+    {"LeaseRenew", CommandKind::leaseRenew, "leaseId"},
+    {"LeaseRevoke", CommandKind::leaseRevoke, "leaseId"},
+    {"RevokeAll", CommandKind::revokeAll, ""},
+    {"ApprovalRequest", CommandKind::approvalRequest, ""},
+    {"ApprovalDecide", CommandKind::approvalDecide, "approvalId"},
+    {"WorkspaceCreate", CommandKind::workspaceCreate, ""},
+    {"WorkspaceClose", CommandKind::workspaceClose, ""},
+    {"HoldPlace", CommandKind::holdPlace, ""},
+    {"HoldRelease", CommandKind::holdRelease, "holdId"},
+    {"SubjectErase", CommandKind::subjectErase, ""},
+    {"KeyRotate", CommandKind::keyRotate, ""},
 };
 
 }  // namespace
@@ -280,6 +290,8 @@ void addRequestSchemas(json::object& schemas) {
   schemas["Policy"] = {
       {"type", "string"}, {"description", "A TOML document (docs/policy.md)"}, {"minLength", 1}, {"maxLength", limits::kPolicyBytesMax}};
   schemas["Query"] = closed({{"sql", {{"type", "string"}, {"minLength", 1}}}}, {"sql"});
+  schemas["Pseudonym"] = closed({{"pseudonym", {{"type", "string"}, {"pattern", "^p2:[A-Za-z0-9_-]{21}[AQgw]$"}}}}, {"pseudonym"});
+  schemas["SigningKeyRotate"] = closed({{"purpose", {{"type", "string"}, {"enum", {"token"}}}}}, {"purpose"});
   schemas["SecretLookup"] = closed({{"secret", secretSchema(false)}}, {"secret"});
   schemas["ImportBegin"] = closed({{"source", {{"type", "string"}, {"enum", {"import/cloudtrail", "import/vault"}}}},
                                    {"since", {{"type", "integer"}, {"minimum", 0}, {"maximum", limits::kJsonIntegerMax}}}},

@@ -48,6 +48,10 @@ inline constexpr std::int64_t kEndedLeaseKeptSeconds = 24 * 3600;
 inline constexpr std::int64_t kWatermarkLagSeconds = 15 * 60;
 inline constexpr std::int64_t kTtlSecondsMax = 366LL * 24 * 3600;
 
+// Holds that stand in a workspace at once, and how long one may stand without being released.
+inline constexpr std::size_t kHoldsMax = 1'000;
+inline constexpr std::uint64_t kHoldDaysMax = 36'500;
+
 // Idempotency window of a partition.
 inline constexpr std::size_t kIdWindowEntries = 1'000'000;
 inline constexpr std::int64_t kIdWindowSeconds = 15 * 60;

@@ -145,6 +145,14 @@ Ruling rule(const WorkspaceState& state, RedactedCommand command, const RulingCo
       return ruling::rulePolicySet(state, command, context);
     case CommandKind::workspaceClose:
       return ruling::ruleWorkspaceClose(state, command, context);
+    case CommandKind::holdPlace:
+      return ruling::ruleHoldPlace(state, command, context);
+    case CommandKind::holdRelease:
+      return ruling::ruleHoldRelease(state, command, context);
+    case CommandKind::subjectErase:
+      return ruling::ruleSubjectErase(state, command, context);
+    case CommandKind::keyRotate:
+      return ruling::ruleKeyRotate(state, command, context);
     case CommandKind::workspaceCreate:  // touches two chains: the sequencer's own
     case CommandKind::none:
       break;

@@ -16,7 +16,7 @@ namespace counterfoil {
 struct RulingContext {
   Timestamp recordedAt;             // the ledger's clock, as the entries will carry it
   std::string_view granteeId;       // as received, for the policy; a human's becomes a pseudonym in the command
-  std::string_view requestBinding;  // hex; binds grantee, scope, resources and ttl of a lease request or approval request
+  std::string_view requestBinding;  // hex; binds grantee, scope, resources and ttl of a lease or approval request, or who is to be erased
 };
 
 struct Ruling {
@@ -26,11 +26,13 @@ struct Ruling {
   std::string leaseId;
   std::string approvalId;
   std::string revocationId;
+  std::string holdId;
   std::uint64_t matched = 0;
   std::uint64_t policyVersion = 0;
 };
 
-// Rules on one command. Throws Fault for what is no decision: noSuchItem, alreadyExists, invalidValue, notAllowed, workspaceClosed.
+// Rules on one command. Throws Fault for what is no decision: noSuchItem, alreadyExists, invalidValue, notAllowed, workspaceClosed,
+// holdInForce.
 // `command` is consumed.
 Ruling rule(const WorkspaceState& state, RedactedCommand command, const RulingContext& context);
 

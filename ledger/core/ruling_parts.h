@@ -36,5 +36,9 @@ Ruling ruleApprovalRequest(const WorkspaceState& state, const RedactedCommand& c
 Ruling ruleApprovalDecide(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context);
 Ruling rulePolicySet(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context);
 Ruling ruleWorkspaceClose(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context);
+Ruling ruleHoldPlace(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context);
+Ruling ruleHoldRelease(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context);
+Ruling ruleSubjectErase(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context);
+Ruling ruleKeyRotate(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context);
 
 }  // namespace counterfoil::ruling

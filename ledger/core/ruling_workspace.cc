@@ -99,6 +99,9 @@ Ruling ruleApprovalDecide(const WorkspaceState& state, const RedactedCommand& co
   if (approval->expiresAt.nanoseconds != 0 && context.recordedAt >= approval->expiresAt) {
     throw Fault(ErrorCode::notAllowed, "the approval has expired", "ask for a new one", "/approvalId");
   }
+  if (approval->byAdministrator && !body.flag(Field::asAdministrator)) {
+    throw Fault(ErrorCode::notAllowed, "the approval is for an erasure, which only an admin or owner may approve or refuse");
+  }
   const PrincipalValue decider = principalOf(command.common(), Field::actor);
   const std::string deciderKey = principalKey(decider);
   if (decision == Decision::approved && (deciderKey == approval->requestedBy || deciderKey == approval->onBehalfOf)) {

@@ -123,6 +123,17 @@ void WorkspaceState::apply(const EntryView& view, const LeafHash& leaf) {
       case Kind::workspaceClosed:
         applyWorkspace(view);
         break;
+      case Kind::holdPlaced:
+      case Kind::holdReleased:
+        applyHold(view);
+        break;
+      case Kind::subjectErased:
+        applyErasure(view);
+        break;
+      case Kind::keyRotated:
+      case Kind::keyDestroyed:
+        applyKey(view);
+        break;
       default:
         break;
     }
@@ -268,7 +279,12 @@ bool selects(RevocationSelector selector, std::string_view value, const Lease& l
 void WorkspaceState::applyApproval(const EntryView& view) {
   const std::string id(view.body.text(Field::approvalId));
   if (view.kind() == Kind::approvalDecided) {
-    if (approvals_.contains(id)) changeIn(approvals_, id).decision = static_cast<std::uint16_t>(view.body.number(Field::decision));
+    if (!approvals_.contains(id)) return;
+    const PrincipalValue decider = principalOf(view.body, Field::decidedBy);
+    Approval& decided = changeIn(approvals_, id);
+    decided.decision = static_cast<std::uint16_t>(view.body.number(Field::decision));
+    decided.decidedByKind = decider.kind;
+    decided.decidedBy = decider.id;
     return;
   }
   // Approvals whose time is long over are forgotten here, so that they cannot pile up.
@@ -287,6 +303,7 @@ void WorkspaceState::applyApproval(const EntryView& view) {
   approval.requestedBy = principalKey(principalOf(view.entry, Field::actor));
   approval.onBehalfOf = principalKey(principalOf(view.body, Field::onBehalfOf));
   approval.expiresAt = view.body.time(Field::expiresAt);
+  approval.byAdministrator = view.body.text(Field::operation) == kEraseOperation;
   const std::pair byAge(approval.expiresAt, id);
   approvalsByAge_.insert(byAge);
   undoable([this, byAge] { approvalsByAge_.erase(byAge); });

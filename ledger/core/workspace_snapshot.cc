@@ -10,7 +10,7 @@
 namespace counterfoil {
 namespace {
 
-constexpr std::uint64_t kStateFormat = 2;
+constexpr std::uint64_t kStateFormat = 3;
 
 constexpr std::uint64_t k32BitMax = std::numeric_limits<std::uint32_t>::max();
 
@@ -51,6 +51,9 @@ void saveApproval(ByteWriter& writer, const Approval& approval) {
   writer.text(approval.onBehalfOf);
   writer.integer(approval.expiresAt.nanoseconds);
   writer.number(approval.decision);
+  writer.number(static_cast<std::uint64_t>(approval.decidedByKind));
+  writer.text(approval.decidedBy);
+  writer.flag(approval.byAdministrator);
   writer.flag(approval.usedUp);
 }
 
@@ -60,6 +63,9 @@ void loadApproval(ByteReader& reader, Approval& approval) {
   approval.onBehalfOf = reader.text();
   approval.expiresAt.nanoseconds = reader.integer();
   approval.decision = static_cast<std::uint16_t>(reader.numberUpTo(std::numeric_limits<std::uint16_t>::max()));
+  approval.decidedByKind = static_cast<PrincipalKind>(reader.numberUpTo(static_cast<std::uint64_t>(PrincipalKind::ledger)));
+  approval.decidedBy = reader.text();
+  approval.byAdministrator = reader.flag();
   approval.usedUp = reader.flag();
 }
 
@@ -131,6 +137,7 @@ void WorkspaceState::save(std::vector<std::uint8_t>& out) const {
     writer.number(allocation.partition);
     writer.text(allocation.region);
   }
+  saveSettings(writer);
 }
 
 // Leases are named by their place in the order of their grants: slots differ between states that are equal.
@@ -184,7 +191,7 @@ bool WorkspaceState::load(crypto::Bytes bytes) {
   if (policyVersion_ != 0) setPolicy();
   if (!loadLeases(reader)) return false;
   const auto readText = [&] { return std::string(reader.text()); };
-  if (!loadMap(reader, 7, approvals_, readText, [&](Approval& approval) { loadApproval(reader, approval); })) return false;
+  if (!loadMap(reader, 10, approvals_, readText, [&](Approval& approval) { loadApproval(reader, approval); })) return false;
   for (const auto& [id, approval] : approvals_) approvalsByAge_.emplace(approval.expiresAt, id);
   if (!loadMap(reader, 5, producers_, readText, [&](ProducerState& producer) { loadProducer(reader, producer); })) return false;
   nextNumber_ = reader.number();
@@ -196,7 +203,7 @@ bool WorkspaceState::load(crypto::Bytes bytes) {
   };
   if (!loadMap(reader, 4, allocated, readText, readAllocation)) return false;
   allocated_.insert(allocated.begin(), allocated.end());
-  return reader.complete();
+  return loadSettings(reader) && reader.complete();
 }
 
 bool WorkspaceState::loadLeases(ByteReader& reader) {

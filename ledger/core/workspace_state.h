@@ -19,6 +19,7 @@
 #include "ledger/core/entry.h"
 #include "ledger/core/lease.h"
 #include "ledger/core/policy.h"
+#include "ledger/core/workspace_parts.h"
 
 namespace counterfoil {
 
@@ -35,35 +36,6 @@ class StateObserver {
   virtual void secretSeen(WorkspaceNumber workspace, std::uint32_t generation, const FingerprintTag& tag) = 0;
 };
 
-struct Approval {
-  std::string requestDigest;
-  std::string requestedBy;  // principalKey of the actor, as recorded
-  std::string onBehalfOf;   // the same of the person it is for; empty if none
-  Timestamp expiresAt;
-  std::uint16_t decision = 0;  // 0 pending, else Decision
-  bool usedUp = false;
-};
-
-// How far a source's producer has come. Commands count for its numbers only, facts for its time as well.
-struct ProducerState {
-  struct Range {
-    std::uint64_t first = 0;
-    std::uint64_t last = 0;
-  };
-  Timestamp greatestOccurredAt;     // of its facts
-  std::uint64_t contiguousSeq = 0;  // greatest producerSeq with no gap before it
-  std::vector<Range> ahead;         // received beyond a gap, in order, a gap before each; at most 1,024
-  bool finished = false;            // import.finished came, and no fact since: its watermark is the ledger's clock
-};
-
-// Why leases are owed an end: one revocation, expiry or last use, and how many still wait for their own entry because of it.
-struct OwedCause {
-  std::string cascadeOf;  // lease id, or id of a bulk revocation
-  EntryId entry;
-  bool revoked = false;  // else: expired, reason parent
-  std::uint64_t remaining = 0;
-};
-
 // The text a principal is compared by: "agent:fixer", "human:p2:..."; empty for none.
 std::string principalKey(const PrincipalValue& principal);
 
@@ -71,13 +43,6 @@ std::string principalKey(const PrincipalValue& principal);
 bool selects(RevocationSelector selector, std::string_view value, const Lease& lease);
 // Kinds that only the ledger's own decisions lead to.
 bool isLedgerDecided(Kind kind);
-
-// What `_system` says of a workspace it made.
-struct Allocation {
-  std::uint64_t number = 0;
-  std::uint64_t partition = 0;  // of the log, which holds its chain
-  std::string region;
-};
 
 class WorkspaceState {
  public:
@@ -106,6 +71,12 @@ class WorkspaceState {
   std::uint64_t outstanding(const PrincipalValue& grantee) const;
   const Approval* findApproval(std::string_view approvalId) const;
   const ProducerState* findProducer(std::string_view source, std::string_view producer) const;
+  // By id; those whose time is over are left out of nothing but decisions.
+  const std::map<std::string, Hold, std::less<>>& holds() const { return holds_; }
+  // Keys of erased persons (ids in hex) whose destruction is not on the record yet.
+  const std::set<std::string>& doomedKeys() const { return doomedKeys_; }
+  // The key-encryption key must be replaced, and what came before it destroyed: for an erasure or because it was asked for.
+  bool owesKeyRenewal() const { return renewalAsked_ || !doomedKeys_.empty(); }
   void forEachLive(const std::function<void(LeaseSlot, const Lease&)>& visit) const;
   void forEachLease(const std::function<void(LeaseSlot, const Lease&)>& visit) const;
   // What a bulk revocation hits: commanded leases that live and are not owed an end, and their descendants; in the order of their ends.
@@ -200,6 +171,12 @@ class WorkspaceState {
   void applyApproval(const EntryView& view);
   void applyPolicy(const EntryView& view);
   void applyWorkspace(const EntryView& view);
+  void applyHold(const EntryView& view);
+  void forgetPastHolds(Timestamp now);
+  void applyErasure(const EntryView& view);
+  void applyKey(const EntryView& view);
+  void saveSettings(ByteWriter& writer) const;
+  bool loadSettings(ByteReader& reader);
   bool isFact(const EntryView& view) const;
   void applyProducer(const EntryView& view);
   void applySecrets(const EntryView& view);
@@ -232,6 +209,9 @@ class WorkspaceState {
   std::map<std::string, ProducerState, std::less<>> producers_;  // source "\n" producer
   std::unordered_map<std::string, Allocation> allocated_;
   std::uint64_t nextNumber_ = 1;
+  std::map<std::string, Hold, std::less<>> holds_;
+  std::set<std::string> doomedKeys_;
+  bool renewalAsked_ = false;
 
   bool journaling_ = false;
   bool headSaved_ = false;  // since the last mark

@@ -90,7 +90,7 @@ ApplyOutcome applyArriving(KeyProvider& provider, std::span<const Arriving> arri
   for (const Arriving& one : arriving) {
     auto& state = stateOf(*one.keys);
     const std::shared_lock lock(state.mutex);
-    if (!state.keys.contains(one.wrapped->keyId)) unknown.push_back(&one);
+    if (!state.keys.contains(one.wrapped->keyId) && !state.forgotten.contains(one.wrapped->keyId)) unknown.push_back(&one);
   }
   std::vector<std::array<std::uint8_t, 40>> associatedData(unknown.size());
   std::vector<UnwrapRequest> requests(unknown.size());
@@ -120,7 +120,7 @@ ApplyOutcome applyArriving(KeyProvider& provider, std::span<const Arriving> arri
     auto& state = stateOf(*unknown[index]->keys);
     state.hasKek.store(true, std::memory_order_release);
     const std::unique_lock lock(state.mutex);
-    if (state.keys.contains(wrapped.keyId)) continue;
+    if (state.keys.contains(wrapped.keyId) || state.forgotten.contains(wrapped.keyId)) continue;
     state.add(wrapped.keyId, wrapped.purpose, wrapped.generation, tag, crypto::SecretBytes(plaintext.first(crypto::kAeadKeySize)),
               KeyStatus::durable);
   }
@@ -192,20 +192,27 @@ std::vector<WrappedKey> WorkspaceKeys::carry(std::span<const KeyId> used) {
               "was its storage replaced by an older copy?");
 }
 
-std::vector<WrappedKey> WorkspaceKeys::survivors() {
-  std::vector<ToWrap> durable;
+Renewal WorkspaceKeys::renew() {
+  Renewal result;
+  result.version = state_->provider.createVersion(state_->number);
+  std::vector<ToWrap> kept;
   {
-    const std::shared_lock lock(state_->mutex);
+    const std::unique_lock lock(state_->mutex);
+    // Before they are collected: what is carried after this is wrapped under the new version, what was carried before is among them.
+    state_->newestKek = std::max(state_->newestKek, result.version);
     for (const auto& [id, key] : state_->keys) {
-      if (key.status == KeyStatus::durable) durable.emplace_back(id, key);
+      if (key.status != KeyStatus::pending) kept.emplace_back(id, key);
     }
+    result.removals = state_->removals.load(std::memory_order_acquire);
   }
   // In an order that does not depend on the hash table.
-  std::sort(durable.begin(), durable.end(), [](const ToWrap& left, const ToWrap& right) { return left.id < right.id; });
-  std::vector<WrappedKey> result = state_->wrapAll(durable);
-  const std::unique_lock lock(state_->mutex);
-  for (const WrappedKey& form : result) state_->newestKek = std::max(state_->newestKek, form.kek);
+  std::sort(kept.begin(), kept.end(), [](const ToWrap& left, const ToWrap& right) { return left.id < right.id; });
+  result.keys = state_->wrapAll(kept);
   return result;
+}
+
+void WorkspaceKeys::destroyBefore(std::uint32_t version) {
+  if (version > 1) state_->provider.destroyVersion(state_->number, version - 1);
 }
 
 std::vector<WrappedKey> WorkspaceKeys::durableKeys() const {
@@ -239,6 +246,7 @@ void WorkspaceKeys::dropPending() {
 
 void WorkspaceKeys::forget(const KeyId& id) {
   const std::unique_lock lock(state_->mutex);
+  state_->forgotten.insert(id);
   state_->remove(id);
 }
 

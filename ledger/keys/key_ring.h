@@ -36,6 +36,22 @@ struct WorkspaceWrappedKeys {
   std::vector<WrappedKey> keys;
 };
 
+// All of a workspace's keys, wrapped under a new version of its key-encryption key.
+struct Renewal {
+  std::uint32_t version = 0;
+  std::vector<WrappedKey> keys;
+  std::uint64_t removals = 0;  // WorkspaceKeys::removals() when they were collected
+};
+
+// One key as it may be shown.
+struct KeyFacts {
+  KeyId id;
+  KeyPurpose purpose{};
+  std::uint64_t generation = 0;
+  std::uint32_t kek = 0;  // version of the key-encryption key that its newest form is wrapped under
+  bool person = false;    // of purpose subject: not the workspace's own
+};
+
 // One workspace's keys. Thread safe; look-ups take a shared lock for some ten nanoseconds and do no I/O, unless they make a key.
 class WorkspaceKeys final : public RedactionKeys {
  public:
@@ -53,6 +69,10 @@ class WorkspaceKeys final : public RedactionKeys {
   std::shared_ptr<const LogKey> findLogKey(const KeyId& id);
   // The subject key with this id (to open a disclosure); null if unknown or destroyed.
   std::shared_ptr<const SubjectKey> findSubjectById(const KeyId& id);
+  // The subject key whose pseudonym this is; null if unknown or destroyed. Computes those that were never asked for.
+  std::shared_ptr<const SubjectKey> findSubjectByPseudonym(std::string_view pseudonym);
+  // What can be told of the keys, by purpose and generation.
+  std::vector<KeyFacts> list() const;
   // All subject keys that can be used now, for searching an address.
   std::vector<std::shared_ptr<const SubjectKey>> allSubjects();
   // K_state, which seals this workspace's sections of snapshots, made if there is none.
@@ -67,15 +87,21 @@ class WorkspaceKeys final : public RedactionKeys {
   // The wrapped form of those of `used` that are pending and not yet carried by an earlier record; marks them carried. A subject's key
   // brings the directory key it is found by. Faults of the provider pass; nothing is marked then.
   std::vector<WrappedKey> carry(std::span<const KeyId> used);
-  // Every durable key, wrapped anew under the provider's newest version: what a `keys` record holds before an older version is destroyed.
-  std::vector<WrappedKey> survivors();
+  // Makes a new version of the key-encryption key, and wraps under it every key that is durable or on its way to the log; what is carried
+  // from then on is wrapped under it as well. What records must hold before the versions before it are destroyed. Faults of the provider
+  // pass; there may be a version more then.
+  Renewal renew();
+  // The versions of the key-encryption key before this one are gone for good, with whatever they alone wrapped. Faults of the provider
+  // pass.
+  void destroyBefore(std::uint32_t version);
   // Every durable key as it was wrapped last, without a word to the provider: what a snapshot holds.
   std::vector<WrappedKey> durableKeys() const;
   // The carried keys among `ids` are durable from now on.
   void settle(std::span<const KeyId> ids);
   // Forgets and wipes every key that is not durable.
   void dropPending();
-  // Forgets and wipes one key, durable or not: it was erased. Unknown ids are no fault.
+  // Forgets and wipes one key, durable or not: it was erased. Never takes it again, whichever old record brings it. Unknown ids are no
+  // fault.
   void forget(const KeyId& id);
   // A new generation of K_fingerprint (compromise, or yearly); pending like every new key.
   std::shared_ptr<const FingerprintKey> nextFingerprint();

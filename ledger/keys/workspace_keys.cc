@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "ledger/core/check.h"
+#include "ledger/core/encoding.h"
 #include "ledger/core/outcome.h"
 #include "ledger/keys/workspace_keys_state.h"
 
@@ -206,6 +208,34 @@ std::shared_ptr<const SubjectKey> WorkspaceKeys::findSubjectById(const KeyId& id
   const std::shared_lock lock(state_->mutex);
   const auto found = state_->keys.find(id);
   return found == state_->keys.end() ? nullptr : found->second.subject;
+}
+
+std::shared_ptr<const SubjectKey> WorkspaceKeys::findSubjectByPseudonym(std::string_view pseudonym) {
+  constexpr std::string_view kPrefix = "p2:";
+  if (!pseudonym.starts_with(kPrefix)) return nullptr;
+  const auto wanted = fromBase64Url(pseudonym.substr(kPrefix.size()));
+  if (!wanted || wanted->size() != sizeof(crypto::Digest) / 2) return nullptr;
+  const auto all = allSubjects();
+  const auto isIt = [&](const auto& one) { return std::equal(wanted->begin(), wanted->end(), one->pseudonym().begin()); };
+  const auto found = std::find_if(all.begin(), all.end(), isIt);
+  return found == all.end() ? nullptr : *found;
+}
+
+std::vector<KeyFacts> WorkspaceKeys::list() const {
+  std::vector<KeyFacts> result;
+  {
+    const std::shared_lock lock(state_->mutex);
+    for (const auto& [id, key] : state_->keys) {
+      if (key.status == KeyStatus::durable) {
+        const bool person = key.purpose == KeyPurpose::subject && key.tag != DirectoryTag{};
+        result.push_back({id, key.purpose, key.generation, key.wrapped.version, person});
+      }
+    }
+  }
+  std::sort(result.begin(), result.end(), [](const KeyFacts& left, const KeyFacts& right) {
+    return std::tuple(left.purpose, left.generation, left.id) < std::tuple(right.purpose, right.generation, right.id);
+  });
+  return result;
 }
 
 std::vector<std::shared_ptr<const SubjectKey>> WorkspaceKeys::allSubjects() {

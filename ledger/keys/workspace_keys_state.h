@@ -8,6 +8,7 @@
 #include <shared_mutex>
 #include <span>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "ledger/keys/key_ring.h"
@@ -82,6 +83,7 @@ struct WorkspaceKeys::State {
   std::shared_ptr<const MacKey> directory;
   std::shared_ptr<const MacKey> digest;
   std::shared_ptr<const LogKey> state;
+  std::unordered_set<KeyId, IdHash<KeyId>> forgotten;  // of erased persons: never taken again
   std::uint32_t newestKek = 0;  // seen so far: a form under an older one may be worthless by the time a record carries it
 
   // The functions below expect the lock to be held for writing.

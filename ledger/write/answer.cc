@@ -25,6 +25,7 @@ Answer answerOf(const EntryView& view, const LeafHash& leaf, const WorkspaceStat
     answer.matched = view.body.number(Field::matched);
   }
   if (view.kind() == Kind::approvalRequested || view.kind() == Kind::approvalDecided) answer.approvalId = view.body.text(Field::approvalId);
+  if (view.kind() == Kind::holdPlaced || view.kind() == Kind::holdReleased) answer.holdId = view.body.text(Field::holdId);
   if (view.kind() == Kind::policySet) answer.policyVersion = view.body.number(Field::version);
   if (view.kind() == Kind::workspaceCreated) answer.workspaceNumber = view.body.number(Field::number);
   const Lease* lease = state.findLease(view.body.text(Field::leaseId));

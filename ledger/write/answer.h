@@ -41,6 +41,7 @@ struct Answer {
   std::optional<LeaseSummary> lease;
   std::string approvalId;
   std::string revocationId;
+  std::string holdId;
   std::uint64_t matched = 0;
   std::uint64_t policyVersion = 0;
   std::uint64_t workspaceNumber = 0;  // workspace.create

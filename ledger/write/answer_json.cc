@@ -68,6 +68,7 @@ std::string answerJson(const Answer& answer, std::string_view workspaceId, log::
   }
   if (!answer.approvalId.empty()) object.text("approvalId", answer.approvalId);
   if (!answer.revocationId.empty()) object.text("revocationId", answer.revocationId).number("matched", answer.matched);
+  if (!answer.holdId.empty()) object.text("holdId", answer.holdId);
   if (answer.policyVersion != 0) object.number("version", answer.policyVersion);
   if (answer.workspaceNumber != 0) object.number("number", answer.workspaceNumber);
   if (answer.receipt) {

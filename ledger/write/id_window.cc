@@ -34,6 +34,7 @@ void saveAnswer(ByteWriter& writer, const Answer& answer) {
   }
   writer.text(answer.approvalId);
   writer.text(answer.revocationId);
+  writer.text(answer.holdId);
   for (const std::uint64_t number : {answer.matched, answer.policyVersion, answer.workspaceNumber}) writer.number(number);
 }
 
@@ -55,6 +56,7 @@ void loadAnswer(ByteReader& reader, Answer& answer) {
   }
   answer.approvalId = reader.text();
   answer.revocationId = reader.text();
+  answer.holdId = reader.text();
   for (std::uint64_t* number : {&answer.matched, &answer.policyVersion, &answer.workspaceNumber}) *number = reader.number();
 }
 

@@ -6,6 +6,8 @@
 #include "ledger/core/encoding.h"
 #include "ledger/core/limits.h"
 #include "ledger/core/outcome.h"
+#include "ledger/redact/fingerprint.h"
+#include "ledger/write/key_renewals.h"
 #include "ledger/write/request_binding.h"
 
 namespace counterfoil::write {
@@ -13,6 +15,7 @@ namespace {
 
 // A request in the queue: its values, and what the queue itself needs.
 constexpr std::size_t kRequestOverhead = 512;
+constexpr std::size_t kWrappedKeyBytes = 256;  // of which some 150 go into the log
 
 // Turns a completion into a value to wait for.
 class Waiter {
@@ -104,6 +107,7 @@ std::vector<LedgerPartition*> Ledger::systemFirst() const {
 
 void Ledger::start(const std::function<void(const std::string&)>& note) {
   for (LedgerPartition* each : systemFirst()) each->start(note);
+  renewals_ = std::make_unique<KeyRenewals>(*this, clock_);
 }
 
 void Ledger::remember(const NewWorkspace& workspace) {
@@ -116,6 +120,7 @@ void Ledger::remember(const NewWorkspace& workspace) {
 }
 
 void Ledger::stop() {
+  renewals_.reset();
   const std::vector<LedgerPartition*> all = systemFirst();
   for (LedgerPartition* each : all) each->tellToStop();
   for (LedgerPartition* each : all) each->waitUntilStopped();
@@ -142,6 +147,7 @@ SequencerStatus Ledger::status() const {
     all.liveLeases += one.liveLeases;
     all.rememberedLeases += one.rememberedLeases;
     all.owedTerminals += one.owedTerminals;
+    all.owedRenewals += one.owedRenewals;
     if (one.fault && (!all.fault || (one.fatal && !all.fatal))) {
       all.fault = one.fault;
       all.fatal = one.fatal;
@@ -219,6 +225,32 @@ void Ledger::redactInto(Request& request, Event fact) {
   request.bytes = sizeOf(request.event->redaction());
 }
 
+// Of a command about a person: the pseudonym and the key stand in for whoever it names, so that nothing new is kept of the person.
+void Ledger::findPerson(Command& command, Desk& desk) const {
+  if (!command.body.has(Field::target)) return;
+  const PrincipalValue subject = principalOf(command.body, Field::subject);
+  const bool bySubject = subject.kind != PrincipalKind::unspecified;
+  const std::string_view pseudonym = command.body.text(Field::pseudonym);
+  if (bySubject && !pseudonym.empty()) {
+    throw Fault(ErrorCode::invalidValue, "subject and pseudonym are two names of one person", "send one of them", "/pseudonym");
+  }
+  if (!bySubject && pseudonym.empty()) {
+    if (command.kind == CommandKind::holdPlace) return;  // of the whole workspace
+    throw Fault(ErrorCode::invalidValue, "nobody is named", "send subject, or the pseudonym that entries show", "/subject");
+  }
+  // As redaction has it: humans, and machines whose id is an address of a person.
+  const auto key = bySubject ? desk.keys->findSubject(PrincipalKind::human, subject.id) : desk.keys->findSubjectByPseudonym(pseudonym);
+  if (key != nullptr) {
+    command.body.setText(command.arena, Field::target, redact::pseudonymOf(*key));
+    if (command.body.has(Field::keyId)) command.body.setText(command.arena, Field::keyId, toHex(key->id().bytes));
+  } else if (command.kind == CommandKind::holdPlace) {
+    throw Fault(ErrorCode::noSuchItem, "no key of this person is known here",
+                "nothing was ever recorded of the person in this workspace, or it was erased");
+  }
+  command.body.at(Field::subject) = {};
+  command.body.at(Field::pseudonym) = {};
+}
+
 void Ledger::execute(std::string_view workspaceId, Command command, Completion done) {
   prepared(std::move(done), [&](Request& request) {
     request.workspace = command.kind == CommandKind::workspaceCreate ? kSystemWorkspace : resolve(workspaceId);
@@ -226,6 +258,7 @@ void Ledger::execute(std::string_view workspaceId, Command command, Completion d
     if (!isUuidV7(command.id))
       throw Fault(ErrorCode::invalidValue, "the id of a request must be a UUIDv7", "leave it out, or make one with the time inside", "/id");
     Desk& desk = deskOf(request.workspace);
+    findPerson(command, desk);
     request.kind = RequestKind::command;
     request.keyRemovals = desk.keys->removals();
     request.command.emplace(desk.redactor.redact(std::move(command)));
@@ -273,6 +306,16 @@ void Ledger::appendOwn(WorkspaceNumber workspace, Event event, Completion done) 
   });
 }
 
+void Ledger::appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t removals, Completion done) {
+  prepared(std::move(done), [&](Request& request) {
+    request.workspace = workspace;
+    request.kind = RequestKind::keys;
+    request.keyRemovals = removals;
+    request.bytes = kRequestOverhead + wrapped.size() * kWrappedKeyBytes;
+    request.wrapped = std::move(wrapped);
+  });
+}
+
 Answer Ledger::execute(std::string_view workspaceId, Command command) {
   Waiter waiter;
   execute(workspaceId, std::move(command), waiter.completion());
@@ -291,6 +334,12 @@ Answer Ledger::appendOwn(WorkspaceNumber workspace, RedactedEvent event) {
   return waiter.wait();
 }
 
+void Ledger::appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t removals) {
+  Waiter waiter;
+  appendKeys(workspace, std::move(wrapped), removals, waiter.completion());
+  static_cast<void>(waiter.wait());
+}
+
 void Ledger::acceptClock() {
   for (const auto& each : partitions_) each->acceptClock();
 }
@@ -299,12 +348,15 @@ void Ledger::inspect(PartitionId which, const std::function<void(const Partition
   partition(which).inspect(visit);
 }
 
-void Ledger::inspectDurable(WorkspaceNumber workspace, const std::function<void(const PartitionState&)>& visit) {
-  partitionOf(workspace).inspectDurable(visit);
+void Ledger::inspectDurable(PartitionId which, const std::function<void(const PartitionState&)>& visit) {
+  partition(which).inspectDurable(visit);
 }
 
 void Ledger::drain() {
   // What one partition records may give another something to do: a new workspace its chain.
+  for (LedgerPartition* each : systemFirst()) each->drain();
+  if (status().owedRenewals == 0) return;
+  renewals_->finish();
   for (LedgerPartition* each : systemFirst()) each->drain();
 }
 

@@ -23,6 +23,8 @@
 
 namespace counterfoil::write {
 
+class KeyRenewals;
+
 struct LedgerOptions {
   SequencerOptions sequencer;
   // The folder of the partitions' snapshots (snapshotPath()), which is there. Empty: none is read or written.
@@ -61,12 +63,17 @@ class Ledger {
   // The same with a caller's values in it (who read what), which are redacted like a fact's. An absent id is made here.
   void appendOwn(WorkspaceNumber workspace, Event event, Completion done);
 
+  // Wrapped keys of one workspace, in a record of their own. Refused (logUnavailable) if any key of it was dropped or forgotten since
+  // WorkspaceKeys::removals() was `removals`.
+  void appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t removals, Completion done);
+
   // The same, waiting for the answer; throws the Fault.
   Answer execute(std::string_view workspaceId, Command command);
   Answer append(std::string_view workspaceId, Event fact);
   Answer appendOwn(WorkspaceNumber workspace, RedactedEvent event);
+  void appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t removals);
 
-  // Nothing is queued, in flight, owed or due any more.
+  // Nothing is queued, in flight, owed or due any more, keys that are to be destroyed included.
   void drain();
   std::optional<WorkspaceNumber> findWorkspace(std::string_view id) const;
   // Ids and numbers of all workspaces, `_system` included, by number.
@@ -86,7 +93,10 @@ class Ledger {
   void inspect(PartitionId which, const std::function<void(const PartitionState&)>& visit);
   // The same for what is told to others: returns once everything that `visit` saw is durable. If the log refuses some of it, `visit` is
   // called again, with the state as it is then. Throws the partition's fault if it has stopped.
-  void inspectDurable(WorkspaceNumber workspace, const std::function<void(const PartitionState&)>& visit);
+  void inspectDurable(WorkspaceNumber workspace, const std::function<void(const PartitionState&)>& visit) {
+    inspectDurable(home(workspace), visit);
+  }
+  void inspectDurable(PartitionId which, const std::function<void(const PartitionState&)>& visit);
   // An id for a caller that gave none, of the time that counts where this workspace is recorded.
   EntryId freshId(WorkspaceNumber workspace = kSystemWorkspace);
 
@@ -102,6 +112,7 @@ class Ledger {
   template <class Prepare>
   void prepared(Completion done, const Prepare& prepare);
   void redactInto(Request& request, Event fact);
+  void findPerson(Command& command, Desk& desk) const;
   LedgerPartition& partition(PartitionId id) const;
   LedgerPartition& partitionOf(WorkspaceNumber number) const;
   std::vector<LedgerPartition*> systemFirst() const;
@@ -115,7 +126,8 @@ class Ledger {
   mutable std::shared_mutex mutex_;  // guards the two maps
   std::unordered_map<std::string, WorkspaceNumber, TextHash, std::equal_to<>> numbers_;
   std::unordered_map<WorkspaceNumber, std::unique_ptr<Desk>, WorkspaceNumberHash> desks_;
-  std::vector<std::unique_ptr<LedgerPartition>> partitions_;  // by number; last, for their threads use the members above
+  std::vector<std::unique_ptr<LedgerPartition>> partitions_;  // by number; behind the members above, which their threads use
+  std::unique_ptr<KeyRenewals> renewals_;                     // between start() and stop()
 };
 
 }  // namespace counterfoil::write

@@ -65,6 +65,23 @@ Answer PartitionState::fold(WorkspaceState& state, const EntryView& view, const 
   return answer;
 }
 
+keys::OpenOutcome PartitionState::open(const log::ValidRecord& record) {
+  const auto attempt = [&] {
+    return keys::openRecord(*ring_.workspace(record.workspace), record.seq, record.leaf, record.value, opened_,
+                            keys::LeafCheck::callerHashes);
+  };
+  const keys::OpenOutcome outcome = attempt();
+  if (outcome != keys::OpenOutcome::withheld || !learnKeys_) return outcome;
+  learnKeys_();
+  return attempt();
+}
+
+// Read from the log it is durable: from here on nobody opens what the erased person's key protects.
+void PartitionState::forgetErased(const EntryView& view) {
+  if (!view.known || view.kind() != Kind::subjectErased) return;
+  for (const KeyId& id : erasedKeys(view.body)) ring_.workspace(view.workspace)->forget(id);
+}
+
 std::optional<EntryId> PartitionState::applyRecord(const log::ValidRecord& record) {
   if (record.kind == log::RecordKind::keys) {
     if (!keys::openKeysRecord(*ring_.workspace(record.workspace), record.value)) damaged(record, "a record of keys is damaged");
@@ -72,8 +89,7 @@ std::optional<EntryId> PartitionState::applyRecord(const log::ValidRecord& recor
   }
   if (record.kind != log::RecordKind::entry) return std::nullopt;
   WorkspaceState& state = workspace(record.workspace);
-  switch (
-      keys::openRecord(*ring_.workspace(record.workspace), record.seq, record.leaf, record.value, opened_, keys::LeafCheck::callerHashes)) {
+  switch (open(record)) {
     case keys::OpenOutcome::withheld:
       // A reader may pass over what it cannot open. The writer may not: it would decide without knowing, and make new keys for a workspace
       // that has some.
@@ -95,6 +111,7 @@ std::optional<EntryId> PartitionState::applyRecord(const log::ValidRecord& recor
     damaged(record, "an entry contradicts its record's header");
   }
   fold(state, view, record.leaf, opened_.requestDigest);
+  forgetErased(view);
   if (systemFeed_ != nullptr && record.workspace == kSystemWorkspace) systemFeed_->tell(view);
   return view.id;
 }

@@ -46,6 +46,10 @@ class PartitionState final : public StateObserver {
   // Who is told of entries of `_system` that are read; outlives this. Before the first record.
   void tellOfSystem(SystemFeed* feed) { systemFeed_ = feed; }
 
+  // Asked for when a record does not open: applies the records of keys further on in the log to the ring, for the key-encryption key that
+  // this one's were wrapped under may have been replaced. Before the first record.
+  void onKeysMissing(std::function<void()> learn) { learnKeys_ = std::move(learn); }
+
   // Folds a record read from the log: at start, after a failed append, on a follower. Throws Fault(logDamaged) when content and header
   // disagree. Gives the id of the entry, if it could be read.
   std::optional<EntryId> applyRecord(const log::ValidRecord& record);
@@ -66,9 +70,12 @@ class PartitionState final : public StateObserver {
 
  private:
   friend class SnapshotFile;
+  keys::OpenOutcome open(const log::ValidRecord& record);
+  void forgetErased(const EntryView& view);
   Answer fold(WorkspaceState& state, const EntryView& view, const LeafHash& leaf, const crypto::Digest& requestDigest);
 
   SystemFeed* systemFeed_ = nullptr;
+  std::function<void()> learnKeys_;
   keys::KeyRing& ring_;
   KnownSecretStore& known_;
   IdWindow window_;

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ledger/core/event.h"
+#include "ledger/keys/wrapped_key.h"
 #include "ledger/write/answer.h"
 
 namespace counterfoil::write {
@@ -15,6 +17,7 @@ enum class RequestKind : std::uint8_t {
   fact,          // reported by a caller: its id is a UUIDv7 and falls under the idempotency window
   importedFact,  // of an importer: its id is unique by the importer's own care
   ledgerEvent,   // the ledger's own: import.finished, audit.*, ledger.*
+  keys,          // no entry: wrapped keys, for a record of their own
 };
 
 struct Request {
@@ -24,15 +27,18 @@ struct Request {
   WorkspaceNumber workspace;
   std::optional<RedactedCommand> command;
   std::optional<RedactedEvent> event;
-  std::string requestBinding;  // hex; of lease and approval requests
-  std::size_t bytes = 0;       // what it counts for in the intake
-  // WorkspaceKeys::removals() before it was redacted; unknown: each of its keys is looked up.
+  std::vector<keys::WrappedKey> wrapped;  // of kind keys
+  std::string requestBinding;             // hex; of lease and approval requests
+  std::size_t bytes = 0;                  // what it counts for in the intake
+  // WorkspaceKeys::removals() before it was redacted, or its keys were collected; unknown: each of its keys is looked up.
   std::uint64_t keyRemovals = kRemovalsUnknown;
   Completion done;
 
+  // ---- not of kind keys ----
   const RedactionResult& redaction() const { return command ? command->redaction() : event->redaction(); }
   const EntryId& id() const { return command ? command->id() : event->id(); }
-  // Revocations and reports of them go first: a flood must not keep a credential alive.
+  // ---- of any kind ----
+  // Revocations and reports of them go first: a flood must not keep a credential alive. So do keys: an erasure waits for them.
   bool urgent() const;
   // "lease.request", "lease.consumed", ...: what overload summaries count by.
   std::string_view name() const;

@@ -5,7 +5,20 @@
 
 namespace counterfoil::write {
 
+namespace {
+
+// Of another form than a lease request's, so that none of the two passes for the other.
+std::string erasureBinding(const RedactedCommand& command, RedactionKeys& keys) {
+  std::string bound = "subject.erase\n";
+  bound += command.body().text(Field::target);
+  KeyId used;
+  return toHex(keys.keyedDigest({{reinterpret_cast<const std::uint8_t*>(bound.data()), bound.size()}}, used));
+}
+
+}  // namespace
+
 std::string requestBinding(const RedactedCommand& command, RedactionKeys& keys) {
+  if (command.kind() == CommandKind::subjectErase) return erasureBinding(command, keys);
   if (command.kind() != CommandKind::leaseRequest && command.kind() != CommandKind::approvalRequest) return {};
   Arena arena;
   const StructTable& table = *schemaTables().commands[static_cast<std::size_t>(CommandKind::leaseRequest)].body;

@@ -36,6 +36,7 @@ Sequencer::Sequencer(log::EventLog& eventLog, PartitionId partition, PartitionSt
       options_(options),
       intake_(options.intakeBytesMax) {
   state_.tellOfSystem(options_.systemFeed);
+  state_.onKeysMissing([this] { learnKeys(); });
   intake_.onPush([this](std::size_t queued) {
     if (!ahead_ || queued >= options_.requestsWorthABatch) wake();
   });
@@ -241,21 +242,25 @@ void Sequencer::count(const std::vector<WorkspaceNumber>& workspaces) {
   std::int64_t live = 0;
   std::int64_t remembered = 0;
   std::int64_t owed = 0;
+  std::int64_t renewals = 0;
   for (const WorkspaceNumber number : workspaces) {
     const WorkspaceState* workspace = state_.findWorkspace(number);
-    const LeaseCounts now =
-        workspace == nullptr ? LeaseCounts{} : LeaseCounts{workspace->liveLeases(), workspace->rememberedLeases(), workspace->owedLeases()};
+    const LeaseCounts now = workspace == nullptr ? LeaseCounts{}
+                                                 : LeaseCounts{workspace->liveLeases(), workspace->rememberedLeases(),
+                                                               workspace->owedLeases(), workspace->owesKeyRenewal()};
     LeaseCounts& before = counted_[number];
     live += static_cast<std::int64_t>(now.live) - static_cast<std::int64_t>(before.live);
     remembered += static_cast<std::int64_t>(now.remembered) - static_cast<std::int64_t>(before.remembered);
     owed += static_cast<std::int64_t>(now.owed) - static_cast<std::int64_t>(before.owed);
+    renewals += static_cast<std::int64_t>(now.renewal) - static_cast<std::int64_t>(before.renewal);
     before = now;
   }
-  if (live == 0 && remembered == 0 && owed == 0) return;
+  if (live == 0 && remembered == 0 && owed == 0 && renewals == 0) return;
   const std::lock_guard lock(mutex_);
   status_.liveLeases += static_cast<std::uint64_t>(live);
   status_.rememberedLeases += static_cast<std::uint64_t>(remembered);
   status_.owedTerminals += static_cast<std::uint64_t>(owed);
+  status_.owedRenewals += static_cast<std::uint64_t>(renewals);
 }
 
 SequencerStatus Sequencer::status() const {
@@ -316,6 +321,7 @@ void Sequencer::settle(Batch& batch) {
   }
   state_.commit(batch.mark);
   for (auto& [workspaceKeys, ids] : batch.keys) workspaceKeys->settle(ids);
+  for (const auto& [number, id] : batch.erased) ring_.workspace(number)->forget(id);
 }
 
 void Sequencer::recover(std::vector<std::unique_ptr<Batch>> failed, const log::AppendResult& why) {

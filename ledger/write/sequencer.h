@@ -66,7 +66,8 @@ struct SequencerStatus {
   std::uint64_t recordsVoid = 0;
   std::uint64_t liveLeases = 0;
   std::uint64_t rememberedLeases = 0;  // and those that ended in the last 24 h
-  std::uint64_t owedTerminals = 0;  // leases whose end is decided and not yet recorded
+  std::uint64_t owedTerminals = 0;     // leases whose end is decided and not yet recorded
+  std::uint64_t owedRenewals = 0;      // workspaces whose key-encryption key is to be replaced and destroyed
 };
 
 class Sequencer {
@@ -135,6 +136,7 @@ class Sequencer {
     std::vector<Waiting> waiting;
     std::vector<std::pair<std::shared_ptr<keys::WorkspaceKeys>, std::vector<KeyId>>> keys;
     std::vector<NewWorkspace> created;
+    std::vector<std::pair<WorkspaceNumber, KeyId>> erased;  // forgotten once this is durable
     BatchMark mark;
     std::vector<log::RecordHeader> headers;  // as far as this side knows them
     std::size_t bytes = 0;
@@ -144,6 +146,7 @@ class Sequencer {
     std::uint64_t live = 0;
     std::uint64_t remembered = 0;
     std::uint64_t owed = 0;
+    bool renewal = false;
   };
   struct Result {
     std::unique_ptr<Batch> batch;
@@ -182,6 +185,11 @@ class Sequencer {
   void checkKeys(const Request& request);
   bool answerRepeat(Batch& batch, Request& request, Timestamp now);
   void createWorkspace(Batch& batch, Request& request, Timestamp now);
+  void addKeys(Batch& batch, Request& request);
+  // The new generation that a key.rotated entry is to bring; its record carries the key.
+  void bringNewFingerprint(RedactedEvent& event, keys::WorkspaceKeys& workspaceKeys);
+  // Keys further on in the log, for a record that does not open.
+  void learnKeys();
   void finishCreations(Batch& batch, Timestamp now);
   // The state of the workspace a request is for. Throws Fault(noSuchItem | notReady) if it has no chain.
   WorkspaceState& workspaceFor(Batch& batch, const Request& request, Timestamp now);

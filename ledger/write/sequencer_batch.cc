@@ -1,6 +1,7 @@
 // Building one batch: what is due, then what was asked.
 #include <algorithm>
 
+#include "ledger/core/check.h"
 #include "ledger/core/encoding.h"
 #include "ledger/core/limits.h"
 #include "ledger/core/ruling.h"
@@ -106,6 +107,9 @@ Answer Sequencer::record(Batch& batch, WorkspaceState& workspace, std::vector<Re
       answer = each;
     } else if (each.lease) {
       answer.lease = each.lease;
+    }
+    if (entry.view().kind() == Kind::subjectErased) {
+      for (const KeyId& id : erasedKeys(entry.view().body)) batch.erased.emplace_back(workspace.number(), id);
     }
     const auto logKey = workspaceKeys->logKey(entry.recordedAt());
     std::vector<keys::WrappedKey> newKeys = workspaceKeys->carry(keysOf(entry, *workspaceKeys));
@@ -273,11 +277,14 @@ void Sequencer::checkKeys(const Request& request) {
   if (workspaceKeys->removals() == request.keyRemovals) return;
   const std::vector<KeyId>& used = request.redaction().keysUsed;
   if (std::all_of(used.begin(), used.end(), [&](const KeyId& id) { return workspaceKeys->usable(id); })) return;
-  throw Fault(ErrorCode::logUnavailable, "the log refused an entry that this one depends on", "ask again with the same id");
+  throw Fault(ErrorCode::logUnavailable,
+              "a key that this entry was redacted with is gone: the log refused an earlier entry, or a person was erased",
+              "ask again with the same id");
 }
 
 void Sequencer::addRequest(Batch& batch, Request request, Timestamp now) {
   try {
+    if (request.kind == RequestKind::keys) return addKeys(batch, request);
     const bool underWindow = request.kind == RequestKind::command || request.kind == RequestKind::fact;
     if (underWindow && answerRepeat(batch, request, now)) return;
     checkKeys(request);
@@ -297,6 +304,9 @@ void Sequencer::addRequest(Batch& batch, Request request, Timestamp now) {
       context.requestBinding = request.requestBinding;
       ruling = rule(workspace, std::move(*request.command), context);
       events = std::move(ruling.entries);
+      if (!events.empty() && events.front().kind() == Kind::keyRotated) {
+        bringNewFingerprint(events.front(), *ring_.workspace(workspace.number()));
+      }
     } else if (request.kind == RequestKind::ledgerEvent) {
       events.push_back(std::move(*request.event));
     } else {
@@ -314,6 +324,45 @@ void Sequencer::addRequest(Batch& batch, Request request, Timestamp now) {
   } catch (const Fault& fault) {
     request.done(nullptr, &fault);
   }
+}
+
+// What one record of keys holds stays far below what the log takes for one.
+void Sequencer::addKeys(Batch& batch, Request& request) {
+  const auto workspaceKeys = ring_.workspace(request.workspace);
+  // One that was dropped since must not come to life again by this record, while another took its place.
+  if (workspaceKeys->removals() != request.keyRemovals) {
+    throw Fault(ErrorCode::logUnavailable, "keys were dropped or forgotten while they were wrapped anew", "collect them again");
+  }
+  log::NewRecord record;
+  record.kind = log::RecordKind::keys;
+  record.workspace = request.workspace;
+  record.value = keys::keysRecord(request.wrapped);
+  COUNTERFOIL_CHECK(record.value.size() <= limits::kRecordBytesMax);
+  batch.bytes += record.value.size();
+  log::RecordHeader header;
+  header.kind = record.kind;
+  header.workspace = record.workspace;
+  batch.headers.push_back(header);
+  batch.records.push_back(std::move(record));
+  batch.waiting.push_back({std::move(request.done), Answer{}, EntryId{}, false});
+}
+
+void Sequencer::bringNewFingerprint(RedactedEvent& event, keys::WorkspaceKeys& workspaceKeys) {
+  if (event.body().text(Field::purpose) != kFingerprintPurpose) return;
+  const auto key = workspaceKeys.nextFingerprint();
+  event.body().setNumber(Field::generation, key->generation());
+  event.body().setText(event.arena(), Field::keyId, toHex(key->id().bytes));
+  event.redaction().keysUsed.push_back(key->id());
+}
+
+void Sequencer::learnKeys() {
+  const auto apply = [this](const log::ValidRecord& record) {
+    if (!keys::openKeysRecord(*ring_.workspace(record.workspace), record.value)) {
+      throw Fault(ErrorCode::logDamaged, "a record of keys is damaged (position " + std::to_string(record.position.value) + ")",
+                  "stop, keep the files as they are, run `counterfoil verify`, and restore the log from a copy that verifies");
+    }
+  };
+  log::forEachKeysRecord(log_, partition_, state_.durable(), apply);
 }
 
 void Sequencer::createWorkspace(Batch& batch, Request& request, Timestamp now) {

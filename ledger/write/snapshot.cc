@@ -12,7 +12,7 @@
 namespace counterfoil::write {
 namespace {
 
-constexpr std::string_view kMagic = "counterfoil snapshot 1\n";
+constexpr std::string_view kMagic = "counterfoil snapshot 2\n";
 
 struct Descriptor {
   int value = -1;

@@ -15,7 +15,8 @@ namespace {
 constexpr std::string_view kMatchNames[kMatchCount] = {"actor",    "principal", "run",   "host", "sandbox", "lease",      "bundle",
                                                        "resource", "scope",     "state", "text", "reason",  "credential", "fingerprint"};
 
-constexpr std::string_view kListNames[] = {"entries", "denials", "leases", "bundles", "hosts", "vault", "runs", "principals", "approvals"};
+constexpr std::string_view kListNames[] = {"entries", "denials",    "leases",    "bundles",  "hosts", "vault",
+                                           "runs",    "principals", "approvals", "findings", "holds"};
 
 constexpr std::string_view kOfEntries =
     " kind actor principal run host sandbox lease bundle resource scope state text fingerprint from to at asOf ";
@@ -29,6 +30,8 @@ constexpr std::string_view kAccepted[] = {
     " run from to ",
     " actor ",
     " actor lease state from to asOf ",
+    " state from to asOf ",
+    " actor state from to asOf ",
 };
 
 constexpr std::string_view kLeaseStates[] = {"granted", "active", "consumed_out", "revoked", "expired", "failed"};
@@ -79,6 +82,12 @@ void checkState(ListKind list, const std::string& state) {
       break;
     case ListKind::approvals:
       known = {"requested", "approved", "rejected", "expired", "used"};
+      break;
+    case ListKind::findings:
+      known = {"raised", "resolved"};
+      break;
+    case ListKind::holds:
+      known = {"placed", "released"};
       break;
     default:
       return;

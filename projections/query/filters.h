@@ -15,7 +15,7 @@
 
 namespace counterfoil::query {
 
-enum class ListKind : std::uint8_t { entries, denials, leases, bundles, hosts, vault, runs, principals, approvals };
+enum class ListKind : std::uint8_t { entries, denials, leases, bundles, hosts, vault, runs, principals, approvals, findings, holds };
 
 // "entries", ...
 std::string_view listName(ListKind list);

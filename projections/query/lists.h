@@ -31,7 +31,8 @@ std::string listLeases(ViewConnection& view, const Filters& filters);
 // One lease with "history" (every entry that touched it, oldest first, at most 1,000) and "children". nullopt if there is none.
 std::optional<std::string> showLease(ViewConnection& view, std::string_view lease, const Filters& filters);
 
-// bundles, hosts, vault, runs, principals, approvals. A run that is asked for by its id brings "reached".
+// bundles, hosts, vault, runs, principals, approvals, findings, holds. A run that is asked for by its id brings "reached"; a finding the
+// entries it rests on as "evidence".
 std::string listTable(ViewConnection& view, ListKind list, const Filters& filters);
 
 // {"entries","withheld","kinds":{...},"leases":{...},"denials":{...},"redactions","seq","digest","asOf"}

@@ -1,5 +1,5 @@
-// Bundles, hosts, vault secrets, runs, principals and approvals: tables with one row a thing, listed in the order in which the record first
-// named them.
+// Bundles, hosts, vault secrets, runs, principals, approvals, findings and holds: tables with one row a thing, listed in the order in which
+// the record first named them.
 #include <algorithm>
 
 #include "ledger/core/encoding.h"
@@ -30,7 +30,8 @@ struct TableList {
   std::vector<Column> columns;
 };
 
-const std::vector<TableList>& tableLists() {
+// What leases are given to and reach.
+const std::vector<TableList>& thingLists() {
   static const std::vector<TableList> lists = {
       {ListKind::bundles,
        "bundle",
@@ -110,6 +111,13 @@ const std::vector<TableList>& tableLists() {
         {"denials", "denials", Shape::count},
         {"firstSeq", "first_seq", Shape::count},
         {"lastSeq", "last_seq", Shape::count}}},
+  };
+  return lists;
+}
+
+// What people decided or must look at.
+const std::vector<TableList>& decisionLists() {
+  static const std::vector<TableList> lists = {
       {ListKind::approvals,
        "approval",
        "approval",
@@ -127,8 +135,41 @@ const std::vector<TableList>& tableLists() {
         {"requestDigest", "request_digest", Shape::text},
         {"requestedSeq", "requested_seq", Shape::count},
         {"decidedSeq", "decided_seq", Shape::count, "decided_seq"}}},
+      {ListKind::findings,
+       "finding",
+       "finding",
+       "raised_at",
+       "raised_seq",
+       {{"rule", "rule", Shape::name},
+        {"severity", "severity", Shape::name},
+        {"explanation", "explanation", Shape::text},
+        {"raisedAt", "raised_at", Shape::time},
+        {"resolvedAt", "resolved_at", Shape::time, "resolved_seq"},
+        {"raisedSeq", "raised_seq", Shape::count},
+        {"resolvedSeq", "resolved_seq", Shape::count, "resolved_seq"}}},
+      {ListKind::holds,
+       "hold",
+       "hold",
+       "placed_at",
+       "placed_seq",
+       {{"scope", "scope", Shape::name},
+        {"days", "days", Shape::count},
+        {"placedAt", "placed_at", Shape::time},
+        {"placedBy", "placed_by", Shape::principal},
+        {"releasedAt", "released_at", Shape::time, "released_seq"},
+        {"releasedBy", "released_by", Shape::principal, "released_seq"},
+        {"placedSeq", "placed_seq", Shape::count},
+        {"releasedSeq", "released_seq", Shape::count, "released_seq"}}},
   };
   return lists;
+}
+
+const TableList& tableListOf(ListKind list) {
+  for (const auto* lists : {&thingLists(), &decisionLists()}) {
+    const auto found = std::find_if(lists->begin(), lists->end(), [&](const TableList& one) { return one.list == list; });
+    if (found != lists->end()) return *found;
+  }
+  throw Fault(ErrorCode::internal, "a list without a table");
 }
 
 // A query under construction: our own words, and values that are only ever bound.
@@ -151,6 +192,7 @@ class TableQuery {
       if (!name) return false;
       const std::string value = bind(*name);
       where_ += table_.list == ListKind::approvals ? " AND (requested_by = " + value + " OR decided_by = " + value + ")"
+                : table_.list == ListKind::holds   ? " AND (placed_by = " + value + " OR released_by = " + value + ")"
                                                    : " AND principal = " + value;
     }
     state_ = historic_ ? stateThen() : std::string(hasState() ? "state" : "NULL");
@@ -200,6 +242,11 @@ class TableQuery {
     if (table_.list == ListKind::bundles) {
       return "CASE WHEN retired_seq <= " + pinned + " THEN " + nameOr0("retired") + " WHEN redeemed_seq <= " + pinned + " THEN " +
              nameOr0("redeemed") + " ELSE " + nameOr0("issued") + " END";
+    }
+    if (table_.list == ListKind::findings || table_.list == ListKind::holds) {
+      const bool finding = table_.list == ListKind::findings;
+      return std::string("CASE WHEN ") + (finding ? "resolved_seq" : "released_seq") + " <= " + pinned + " THEN " +
+             nameOr0(finding ? "resolved" : "released") + " ELSE " + nameOr0(finding ? "raised" : "placed") + " END";
     }
     return "CASE WHEN last_seq <= " + pinned + " THEN state WHEN decided_seq <= " + pinned + " THEN decision ELSE " + nameOr0("requested") +
            " END";
@@ -257,6 +304,22 @@ void writeReached(ViewConnection& view, JsonObject& object, std::int64_t run) {
   if (count > kReachedMax) object.boolean("reachedMore", true);
 }
 
+// What the finding cites, and the hash of each so that a proof can follow.
+void writeEvidence(ViewConnection& view, JsonObject& object, std::int64_t finding) {
+  LentStatement rows = view.statement("SELECT seq, leaf FROM finding_evidence WHERE finding = ?1 ORDER BY seq LIMIT ?2");
+  rows->bindNumber(1, finding);
+  rows->bindNumber(2, kReachedMax);
+  std::string list = "[";
+  while (rows->step()) {
+    if (list.size() > 1) list += ',';
+    JsonObject item(list);
+    member(item, "seq", rows->number(0));
+    if (!rows->isNull(1)) item.text("leafHash", toHex(rows->blob(1)));
+    item.end();
+  }
+  object.raw("evidence", list + "]");
+}
+
 void checkCursor(ViewConnection& view, const Cursor& cursor) {
   // A rebuilt view numbers its names anew.
   const auto name = view.findName(cursor.name);
@@ -268,8 +331,7 @@ void checkCursor(ViewConnection& view, const Cursor& cursor) {
 }  // namespace
 
 std::string listTable(ViewConnection& view, ListKind list, const Filters& filters) {
-  const auto& tables = tableLists();
-  const TableList& table = *std::find_if(tables.begin(), tables.end(), [&](const TableList& one) { return one.list == list; });
+  const TableList& table = tableListOf(list);
   Page page = openPage(view, list, filters);
   if (page.cursor) checkCursor(view, *page.cursor);
   if (table.since == nullptr) page.pinned = view.size() - 1;
@@ -292,6 +354,7 @@ std::string listTable(ViewConnection& view, ListKind list, const Filters& filter
       for (std::size_t index = 0; index < table.columns.size(); ++index)
         writeColumn(view, object, table.columns[index], *rows, static_cast<int>(index) + 2);
       if (list == ListKind::runs && !filters[Match::run].empty()) writeReached(view, object, last);
+      if (list == ListKind::findings) writeEvidence(view, object, last);
       object.end();
     }
   }

@@ -297,7 +297,12 @@ void ViewWorker::passRecord(ViewFile& file, keys::WorkspaceKeys& keys, const log
 }
 
 void ViewWorker::applyEntry(ViewFile& file, keys::WorkspaceKeys& keys, const log::ValidRecord& record) {
-  const auto outcome = keys::openRecord(keys, record.seq, record.leaf, record.value, opened_);
+  auto outcome = keys::openRecord(keys, record.seq, record.leaf, record.value, opened_);
+  if (outcome == keys::OpenOutcome::withheld && options_.keysAhead != nullptr) {
+    options_.keysAhead->learn();
+    // Also if another worker learnt them meanwhile.
+    outcome = keys::openRecord(keys, record.seq, record.leaf, record.value, opened_);
+  }
   if (outcome == keys::OpenOutcome::withheld) {
     file.applyWithheld(record.seq, record.previous, record.leaf, record.position);
     return;

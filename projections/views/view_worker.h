@@ -24,6 +24,7 @@
 #include "ledger/keys/key_ring.h"
 #include "ledger/keys/record_cipher.h"
 #include "ledger/log/event_log.h"
+#include "projections/keys_ahead.h"
 #include "projections/views/view_file.h"
 #include "projections/views/view_queue.h"
 
@@ -83,10 +84,11 @@ class ViewWorker {
  public:
   struct Options {
     ViewFileOptions files;
-    std::size_t memoryMax = 0;     // bytes of caches of rebuilt views
-    bool keysComplete = false;     // the ring needs no keys of records the view has passed
-    bool background = false;       // as ViewRunnerOptions has it
-    const Clock* clock = nullptr;  // for `pace`; outlives the worker
+    std::size_t memoryMax = 0;       // bytes of caches of rebuilt views
+    bool keysComplete = false;       // the ring needs no keys of records the view has passed
+    KeysAhead* keysAhead = nullptr;  // for records that do not open; null: the ring has every key. Outlives the worker
+    bool background = false;         // as ViewRunnerOptions has it
+    const Clock* clock = nullptr;    // for `pace`; outlives the worker
     std::optional<ViewPace> pace;
   };
   // `done` is called after each task with the bytes and records it held.

@@ -34,6 +34,9 @@ enum class Action : std::uint8_t {
   manageTokens,
   importFacts,   // other systems' records, under the names of their producers
   refreshToken,  // the caller's own, for one like it
+  manageHolds,   // place, release
+  erasePersons,
+  manageKeys,  // list, rotate
 };
 
 std::string_view roleName(Role role);

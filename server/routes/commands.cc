@@ -5,6 +5,7 @@
 #include "ledger/core/encoding.h"
 #include "ledger/core/limits.h"
 #include "ledger/write/answer_json.h"
+#include "server/auth/strict_json.h"
 #include "server/metrics.h"
 #include "server/problem.h"
 #include "server/rate_limits.h"
@@ -61,6 +62,18 @@ asio::awaitable<std::string_view> jsonBody(Exchange& exchange, std::size_t bytes
   co_return text;
 }
 
+std::string onlyText(std::string_view body, const char* name) {
+  StrictJson document = parseStrictJson(body);
+  const std::string pointer = std::string("/") + name;
+  std::string* text = nullptr;
+  for (auto& [member, value] : document.members) {
+    if (member != name) throw Fault(ErrorCode::unknownField, "the body has a member that this route does not take", "it takes " + pointer);
+    if (value.type == StrictJson::Type::text) text = &value.text;
+  }
+  if (text == nullptr || text->empty()) throw Fault(ErrorCode::invalidValue, pointer + " must be a text", "", pointer);
+  return std::move(*text);
+}
+
 void sign(Command& command, const Call& call, bool actorFromBody) {
   const Caller& caller = call.caller;
   takeIdempotencyKey(command.id, call.exchange.head());
@@ -109,6 +122,10 @@ asio::awaitable<Response> runCommand(Call& call, Service& service, CommandKind k
                          kind == CommandKind::leaseRenew;
   const bool trusted = call.caller.role == Role::producer || call.caller.role == Role::admin || call.caller.role == Role::owner;
   sign(command, call, leaseVerb && trusted);
+  if (kind == CommandKind::approvalDecide) {
+    const bool administrator = call.caller.role == Role::admin || call.caller.role == Role::owner;
+    command.body.setFlag(Field::asAdministrator, administrator);
+  }
   co_return co_await runCommand(call, service, std::move(command), status);
 }
 

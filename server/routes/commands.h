@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "ledger/core/event.h"
@@ -14,6 +15,9 @@ namespace counterfoil::server {
 
 // The body as JSON text of at most `bytesMax`; throws unsupportedMediaType unless it is application/json. An empty body is "{}".
 asio::awaitable<std::string_view> jsonBody(Exchange& exchange, std::size_t bytesMax);
+
+// The one text of a body that has nothing else. Throws what parseStrictJson throws, unknownField, invalidValue.
+std::string onlyText(std::string_view body, const char* name);
 
 // Puts the caller and the request's context into a command: the actor (of producers and administrators the body may name another one; of
 // decisions never), the Idempotency-Key (throws invalidValue if the body has another id), traceparent.

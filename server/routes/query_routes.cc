@@ -6,7 +6,6 @@
 #include "ledger/core/json.h"
 #include "ledger/core/limits.h"
 #include "ledger/redact/fingerprint.h"
-#include "server/auth/strict_json.h"
 #include "server/await.h"
 #include "server/problem.h"
 #include "server/rate_limits.h"
@@ -21,19 +20,6 @@ namespace {
 
 // Entries shown of each generation; GET .../entries with the fingerprint shows the rest.
 constexpr unsigned kLookupRowsMax = 1'000;
-
-// The one text of the body. Throws what parseStrictJson throws, unknownField, invalidValue.
-std::string onlyText(std::string_view body, const char* name) {
-  StrictJson document = parseStrictJson(body);
-  const std::string pointer = std::string("/") + name;
-  std::string* text = nullptr;
-  for (auto& [member, value] : document.members) {
-    if (member != name) throw Fault(ErrorCode::unknownField, "the body has a member that this route does not take", "it takes " + pointer);
-    if (value.type == StrictJson::Type::text) text = &value.text;
-  }
-  if (text == nullptr || text->empty()) throw Fault(ErrorCode::invalidValue, pointer + " must be a text", "", pointer);
-  return std::move(*text);
-}
 
 // ---- SQL ----
 

@@ -321,6 +321,8 @@ const std::vector<ListRoute>& listRoutes() {
       {ListKind::runs, "Runs, with counts", "RunPage", {"run", "from", "to"}},
       {ListKind::principals, "Who did or was granted something", "PrincipalPage", {"actor"}},
       {ListKind::approvals, "Approvals and who decided", "ApprovalPage", {"actor", "lease", "state", "from", "to", "asOf"}},
+      {ListKind::findings, "Findings, each with the entries it rests on", "FindingPage", {"state", "from", "to", "asOf"}},
+      {ListKind::holds, "Holds: what may not be erased", "HoldPage", {"actor", "state", "from", "to", "asOf"}},
   };
   return routes;
 }

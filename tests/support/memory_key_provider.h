@@ -27,6 +27,7 @@ class MemoryKeyProvider final : public keys::KeyProvider {
   }
   std::uint32_t createVersion(WorkspaceNumber workspace) override {
     const std::scoped_lock lock(mutex_);
+    if (!versions_) throw Fault(ErrorCode::notReady, "the key service makes no key");
     const std::uint32_t version = ++greatest_[workspace.value];
     keys_.emplace(Name{workspace.value, version}, std::make_shared<crypto::AeadKey>(random_.bytes<crypto::kAeadKeySize>()));
     return version;
@@ -65,6 +66,10 @@ class MemoryKeyProvider final : public keys::KeyProvider {
     const std::scoped_lock lock(mutex_);
     reachable_ = reachable;
   }
+  void refuseNewVersions(bool refuse) {
+    const std::scoped_lock lock(mutex_);
+    versions_ = !refuse;
+  }
 
  private:
   using Name = std::pair<std::uint64_t, std::uint32_t>;
@@ -81,6 +86,7 @@ class MemoryKeyProvider final : public keys::KeyProvider {
   std::map<Name, std::shared_ptr<crypto::AeadKey>> keys_;
   std::map<std::uint64_t, std::uint32_t> greatest_;
   bool reachable_ = true;
+  bool versions_ = true;
 };
 
 }  // namespace counterfoil::test

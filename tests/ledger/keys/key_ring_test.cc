@@ -7,6 +7,7 @@
 
 #include "ledger/core/encoding.h"
 #include "ledger/core/outcome.h"
+#include "ledger/redact/fingerprint.h"
 #include "tests/support/memory_key_provider.h"
 
 namespace counterfoil::keys {
@@ -277,9 +278,9 @@ TEST_F(KeyRingTest, CarriesNothingPreparedUnderAnOlderVersion) {
   replay(keys_->carry(std::vector<KeyId>{durable->id}), *keys_);
   const auto log = keys_->logKey({0});
   keys_->prepare(std::vector<KeyId>{log->id});
-  ASSERT_EQ(provider_.createVersion(kWorkspace), 2u);
-  const auto survivors = keys_->survivors();
-  provider_.destroyVersion(kWorkspace, 1);
+  const Renewal renewal = keys_->renew();
+  ASSERT_EQ(renewal.version, 2u);
+  keys_->destroyBefore(renewal.version);
   const auto carried = keys_->carry(std::vector<KeyId>{log->id});
   ASSERT_EQ(carried.size(), 1u);
   EXPECT_EQ(carried[0].kek, 2u);
@@ -300,9 +301,9 @@ TEST_F(KeyRingTest, GivesDurableKeysAsTheyWereWrappedLast) {
   replay(keys_->durableKeys(), *other);
   EXPECT_TRUE(other->usable(log->id));
   EXPECT_FALSE(other->usable(pending->id()));
-  ASSERT_EQ(provider_.createVersion(kWorkspace), 2u);
-  replay(keys_->survivors(), *keys_);
-  provider_.destroyVersion(kWorkspace, 1);
+  const Renewal renewal = keys_->renew();
+  replay(renewal.keys, *keys_);
+  keys_->destroyBefore(renewal.version);
   for (const WrappedKey& key : keys_->durableKeys()) EXPECT_EQ(key.kek, 2u);
   const auto later = reader();
   replay(keys_->durableKeys(), *later);
@@ -342,17 +343,69 @@ TEST_F(KeyRingTest, RotatesAndForgets) {
   const auto pending = keys_->currentFingerprint();
 
   keys_->forget(bob->id());
-  ASSERT_EQ(provider_.createVersion(kWorkspace), 2u);
-  const auto survivors = keys_->survivors();
-  provider_.destroyVersion(kWorkspace, 1);
-  ASSERT_EQ(survivors.size(), 3u);  // alice, log, directory; neither bob nor the pending one
+  const Renewal renewal = keys_->renew();
+  EXPECT_EQ(renewal.version, 2u);
+  EXPECT_EQ(renewal.removals, keys_->removals());
+  keys_->destroyBefore(renewal.version);
+  ASSERT_EQ(renewal.keys.size(), 3u);  // alice, log, directory; neither bob nor the pending one
   const auto other = reader();
-  replay(survivors, *other);
+  replay(renewal.keys, *other);
   EXPECT_EQ(other->findSubject(PrincipalKind::human, "alice")->id(), alice->id());
   EXPECT_EQ(other->findSubject(PrincipalKind::human, "bob"), nullptr);
   EXPECT_NE(other->findLogKey(log->id), nullptr);
   EXPECT_FALSE(other->usable(pending->id()));
   EXPECT_NE(keys_->subject(PrincipalKind::human, "bob")->id(), bob->id());
+}
+
+// A record on its way to the log when the key-encryption key is replaced holds its keys under the one that is destroyed next.
+TEST_F(KeyRingTest, ARenewalHasTheKeysThatAreOnTheirWay) {
+  const auto log = keys_->logKey({0});
+  const auto carried = keys_->carry(std::vector<KeyId>{log->id});
+  ASSERT_EQ(carried.at(0).kek, 1u);
+  const Renewal renewal = keys_->renew();
+  keys_->destroyBefore(renewal.version);
+  const auto other = reader();
+  EXPECT_EQ(other->applyWrapped(carried), ApplyOutcome::someWithheld);
+  replay(renewal.keys, *other);
+  EXPECT_TRUE(other->usable(log->id));
+}
+
+// Records of before name the key still: no reader behind may bring it back, for as long as it can be opened.
+TEST_F(KeyRingTest, WhatWasForgottenIsNotTakenAgain) {
+  const auto alice = keys_->subject(PrincipalKind::human, "alice");
+  const auto carried = keys_->carry(std::vector<KeyId>{alice->id()});
+  replay(carried, *keys_);
+  keys_->forget(alice->id());
+  EXPECT_EQ(keys_->applyWrapped(carried), ApplyOutcome::applied);
+  EXPECT_FALSE(keys_->usable(alice->id()));
+  EXPECT_EQ(keys_->findSubject(PrincipalKind::human, "alice"), nullptr);
+}
+
+TEST_F(KeyRingTest, FindsAPersonByItsPseudonym) {
+  const auto alice = keys_->subject(PrincipalKind::human, "alice");
+  const auto bob = keys_->subject(PrincipalKind::human, "bob");
+  EXPECT_EQ(keys_->findSubjectByPseudonym(redact::pseudonymOf(*alice)), alice);
+  EXPECT_EQ(keys_->findSubjectByPseudonym(redact::pseudonymOf(*bob)), bob);
+  keys_->forget(bob->id());
+  EXPECT_EQ(keys_->findSubjectByPseudonym(redact::pseudonymOf(*bob)), nullptr);
+  for (const char* none : {"", "p2:", "p2:AAAA", "human:alice", "p2:AAAAAAAAAAAAAAAAAAAAAA"}) {
+    EXPECT_EQ(keys_->findSubjectByPseudonym(none), nullptr) << none;
+  }
+}
+
+TEST_F(KeyRingTest, ListsWhatItHasAndUnderWhichVersion) {
+  const auto log = keys_->logKey({0});
+  const auto print = keys_->currentFingerprint();
+  replay(keys_->carry(std::vector<KeyId>{log->id, print->id()}), *keys_);
+  static_cast<void>(keys_->nextFingerprint());  // in no record yet
+  const auto facts = keys_->list();
+  ASSERT_EQ(facts.size(), 2u);
+  EXPECT_EQ(facts[0].purpose, KeyPurpose::log);
+  EXPECT_EQ(facts[0].id, log->id);
+  EXPECT_EQ(facts[1].generation, 1u);
+  EXPECT_EQ(facts[1].kek, 1u);
+  replay(keys_->renew().keys, *keys_);
+  for (const KeyFacts& one : keys_->list()) EXPECT_EQ(one.kek, 2u);
 }
 
 TEST_F(KeyRingTest, AtMostFourFingerprintGenerationsLive) {

@@ -1,0 +1,139 @@
+// Rulings on holds, on the erasure of persons, and on the rotation of keys.
+#include "ledger/core/encoding.h"
+#include "ledger/core/limits.h"
+#include "ledger/core/outcome.h"
+#include "ledger/core/ruling_parts.h"
+
+namespace counterfoil::ruling {
+namespace {
+
+// Long enough to reach another administrator, short enough that a forgotten one erases nobody months later.
+constexpr std::int64_t kErasureApprovalSeconds = 7 * 24 * 3600;
+
+void refuseWhileHeld(const WorkspaceState& state, std::string_view person, Timestamp now) {
+  for (const auto& [id, hold] : state.holds()) {
+    if (!hold.standsAt(now) || (hold.scope != kWholeWorkspace && hold.scope != person)) continue;
+    throw Fault(ErrorCode::holdInForce, "the hold " + id + " forbids to erase this",
+                "`hold list` shows who placed it and until when it stands");
+  }
+}
+
+Ruling askForApproval(const RedactedCommand& command, const RulingContext& context) {
+  Ruling result;
+  result.approvalId = toUuid(derivedId(command.id(), "approval", 0));
+  RedactedEvent event = entryOf(command, Kind::approvalRequested, 0, {});
+  StructValue& asked = event.body();
+  asked.setText(event.arena(), Field::approvalId, result.approvalId);
+  asked.setText(event.arena(), Field::operation, kEraseOperation);
+  const std::string_view target = command.body().text(Field::target);
+  asked.setTexts(event.arena(), Field::resources, {&target, 1});
+  asked.setText(event.arena(), Field::requestDigest, context.requestBinding);
+  asked.setTime(Field::expiresAt, {context.recordedAt.nanoseconds + kErasureApprovalSeconds * kNanosecondsPerSecond});
+  result.entries.push_back(std::move(event));
+  return result;
+}
+
+// The approval, if it is one of another administrator for exactly this. It counts once by itself: it binds the pseudonym, and that goes
+// with the key.
+const Approval& approvalFor(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context) {
+  constexpr const char* kField = "/approval";
+  const Approval* approval = state.findApproval(command.body().text(Field::approval));
+  if (approval == nullptr || !approval->byAdministrator) {
+    throw Fault(ErrorCode::noSuchItem, "no approval of this id was asked for by an erasure", "leave approval out: it is asked for then",
+                kField);
+  }
+  if (approval->requestDigest != context.requestBinding) {
+    throw Fault(ErrorCode::notAllowed, "the approval is for the erasure of another person", "ask for one of this person", kField);
+  }
+  const auto decision = static_cast<Decision>(approval->decision);
+  if (decision == Decision::rejected) throw Fault(ErrorCode::notAllowed, "the erasure was refused", "", kField);
+  if (decision != Decision::approved) {
+    throw Fault(ErrorCode::notAllowed, "nobody has approved the erasure yet", "another admin decides: `approval decide`", kField);
+  }
+  if (context.recordedAt >= approval->expiresAt)
+    throw Fault(ErrorCode::notAllowed, "the approval has expired", "ask for a new one", kField);
+  const PrincipalValue decider{approval->decidedByKind, approval->decidedBy};
+  if (principalKey(decider) == principalKey(principalOf(command.common(), Field::actor))) {
+    throw Fault(ErrorCode::notAllowed, "who approved an erasure cannot order it", "two persons are needed", kField);
+  }
+  return *approval;
+}
+
+}  // namespace
+
+Ruling ruleHoldPlace(const WorkspaceState& state, const RedactedCommand& command, const RulingContext&) {
+  const StructValue& body = command.body();
+  if (body.number(Field::days) > limits::kHoldDaysMax) throw Fault(ErrorCode::invalidValue, "days is more than 36500", "", "/days");
+  if (state.holds().size() >= limits::kHoldsMax) {
+    throw Fault(ErrorCode::invalidValue, "1000 holds stand in this workspace", "release those that are not needed any more");
+  }
+  Ruling result;
+  result.holdId = body.text(Field::holdId).empty() ? toUuid(derivedId(command.id(), "hold", 0)) : std::string(body.text(Field::holdId));
+  if (state.holds().contains(result.holdId)) {
+    throw Fault(ErrorCode::alreadyExists, "a hold of this id stands", "leave holdId out, or choose another", "/holdId");
+  }
+  RedactedEvent event = entryOf(command, Kind::holdPlaced, 0, {});
+  StructValue& placed = event.body();
+  copyShared(event.arena(), body, placed);
+  placed.setText(event.arena(), Field::holdId, result.holdId);
+  const std::string_view target = body.text(Field::target);
+  placed.setText(event.arena(), Field::scope, target.empty() ? kWholeWorkspace : target);
+  setPrincipal(event.arena(), placed, Field::by, principalOf(command.common(), Field::actor));
+  result.entries.push_back(std::move(event));
+  return result;
+}
+
+Ruling ruleHoldRelease(const WorkspaceState& state, const RedactedCommand& command, const RulingContext&) {
+  const StructValue& body = command.body();
+  Ruling result;
+  result.holdId = body.text(Field::holdId);
+  const auto hold = state.holds().find(result.holdId);
+  if (hold == state.holds().end()) throw Fault(ErrorCode::noSuchItem, "no hold of this id stands", "`hold list` shows them", "/holdId");
+  RedactedEvent event = entryOf(command, Kind::holdReleased, 0, {});
+  StructValue& released = event.body();
+  copyShared(event.arena(), body, released);
+  released.setText(event.arena(), Field::scope, hold->second.scope);
+  setPrincipal(event.arena(), released, Field::by, principalOf(command.common(), Field::actor));
+  result.entries.push_back(std::move(event));
+  return result;
+}
+
+Ruling ruleSubjectErase(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context) {
+  const StructValue& body = command.body();
+  if (body.text(Field::keyId).empty() || state.doomedKeys().contains(std::string(body.text(Field::keyId)))) {
+    throw Fault(ErrorCode::noSuchItem, "no key of this person is known here",
+                "nothing was ever recorded of the person in this workspace, or it was erased before");
+  }
+  refuseWhileHeld(state, body.text(Field::target), context.recordedAt);
+  if (body.text(Field::approval).empty()) return askForApproval(command, context);
+  const Approval& approval = approvalFor(state, command, context);
+  RedactedEvent event = entryOf(command, Kind::subjectErased, 0, {});
+  Arena& arena = event.arena();
+  StructValue& erased = event.body();
+  erased.setText(arena, Field::scope, body.text(Field::target));
+  const std::string_view keyId = body.text(Field::keyId);
+  erased.setTexts(arena, Field::keyIds, {&keyId, 1});
+  setPrincipal(arena, erased, Field::requestedBy, principalOf(command.common(), Field::actor));
+  setPrincipal(arena, erased, Field::approvedBy, {approval.decidedByKind, approval.decidedBy});
+  erased.setText(arena, Field::basis, body.text(Field::basis));
+  // The kind has no field for it, and its form is fixed.
+  if (event.common().text(Field::correlation).empty()) event.common().setText(arena, Field::correlation, body.text(Field::approval));
+  Ruling result;
+  result.approvalId = body.text(Field::approval);
+  result.entries.push_back(std::move(event));
+  return result;
+}
+
+Ruling ruleKeyRotate(const WorkspaceState&, const RedactedCommand& command, const RulingContext&) {
+  const std::string_view purpose = command.body().text(Field::purpose);
+  if (purpose != kFingerprintPurpose && purpose != kKeyEncryptionPurpose) {
+    throw Fault(ErrorCode::invalidValue, "purpose is neither fingerprint nor key_encryption", "", "/purpose");
+  }
+  RedactedEvent event = entryOf(command, Kind::keyRotated, 0, {});
+  event.body().setText(event.arena(), Field::purpose, purpose);
+  Ruling result;
+  result.entries.push_back(std::move(event));
+  return result;
+}
+
+}  // namespace counterfoil::ruling

@@ -1,0 +1,72 @@
+// What the writer's state of a workspace is made of besides its leases: approvals, holds, producers, allocations, what is owed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ledger/core/entry.h"
+#include "ledger/core/ids.h"
+
+namespace counterfoil {
+
+struct Approval {
+  std::string requestDigest;
+  std::string requestedBy;  // principalKey of the actor, as recorded
+  std::string onBehalfOf;   // the same of the person it is for; empty if none
+  Timestamp expiresAt;
+  std::uint16_t decision = 0;  // 0 pending, else Decision
+  PrincipalKind decidedByKind = PrincipalKind::unspecified;
+  std::string decidedBy;         // id, as recorded
+  bool byAdministrator = false;  // nobody else may decide: it is for an erasure
+  bool usedUp = false;
+};
+
+// What may not be erased while it stands.
+struct Hold {
+  std::string scope;  // kWholeWorkspace, or a person's pseudonym
+  Timestamp placedAt;
+  Timestamp until;  // zero: until it is released
+  std::uint64_t seq = 0;
+  bool standsAt(Timestamp time) const { return until.nanoseconds == 0 || time < until; }
+};
+inline constexpr std::string_view kWholeWorkspace = "workspace";
+// The operation of approvals that erasures ask for.
+inline constexpr std::string_view kEraseOperation = "subject.erase";
+// Purposes of keys as entries name them.
+inline constexpr std::string_view kSubjectPurpose = "subject";
+inline constexpr std::string_view kFingerprintPurpose = "fingerprint";
+inline constexpr std::string_view kKeyEncryptionPurpose = "key_encryption";
+
+// How far a source's producer has come. Commands count for its numbers only, facts for its time as well.
+struct ProducerState {
+  struct Range {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+  };
+  Timestamp greatestOccurredAt;     // of its facts
+  std::uint64_t contiguousSeq = 0;  // greatest producerSeq with no gap before it
+  std::vector<Range> ahead;         // received beyond a gap, in order, a gap before each; at most 1,024
+  bool finished = false;            // import.finished came, and no fact since: its watermark is the ledger's clock
+};
+
+// Why leases are owed an end: one revocation, expiry or last use, and how many still wait for their own entry because of it.
+struct OwedCause {
+  std::string cascadeOf;  // lease id, or id of a bulk revocation
+  EntryId entry;
+  bool revoked = false;  // else: expired, reason parent
+  std::uint64_t remaining = 0;
+};
+
+// What `_system` says of a workspace it made.
+struct Allocation {
+  std::uint64_t number = 0;
+  std::uint64_t partition = 0;  // of the log, which holds its chain
+  std::string region;
+};
+
+// The keys that an entry of kind subject.erased names; those that are no ids of keys are passed over.
+std::vector<KeyId> erasedKeys(const StructValue& body);
+
+}  // namespace counterfoil

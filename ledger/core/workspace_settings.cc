@@ -1,0 +1,112 @@
+// Holds, erasures and keys in the writer's state.
+#include <algorithm>
+
+#include "ledger/core/bytes.h"
+#include "ledger/core/encoding.h"
+#include "ledger/core/limits.h"
+#include "ledger/core/workspace_state.h"
+
+namespace counterfoil {
+namespace {
+
+constexpr std::int64_t kNanosecondsPerDay = 24 * 3600 * kNanosecondsPerSecond;
+
+}  // namespace
+
+std::vector<KeyId> erasedKeys(const StructValue& body) {
+  std::vector<KeyId> result;
+  for (const std::string_view text : body.texts(Field::keyIds)) {
+    const auto bytes = fromHex(text);
+    KeyId id;
+    if (!bytes || bytes->size() != id.bytes.size()) continue;
+    std::copy(bytes->begin(), bytes->end(), id.bytes.begin());
+    result.push_back(id);
+  }
+  return result;
+}
+
+// So that they cannot pile up.
+void WorkspaceState::forgetPastHolds(Timestamp now) {
+  for (auto next = holds_.begin(); next != holds_.end();) {
+    if (next->second.standsAt(now)) {
+      ++next;
+      continue;
+    }
+    undoable([this, before = *next] { holds_.insert(before); });
+    next = holds_.erase(next);
+  }
+}
+
+void WorkspaceState::applyHold(const EntryView& view) {
+  const std::string id(view.body.text(Field::holdId));
+  if (view.kind() == Kind::holdPlaced) {
+    forgetPastHolds(view.recordedAt);
+    const std::uint64_t days = view.body.number(Field::days);
+    Hold& hold = changeIn(holds_, id);
+    hold.scope = view.body.text(Field::scope);
+    hold.placedAt = view.recordedAt;
+    hold.seq = view.seq.value;
+    hold.until = {};
+    if (days != 0) hold.until.nanoseconds = view.recordedAt.nanoseconds + static_cast<std::int64_t>(days) * kNanosecondsPerDay;
+    return;
+  }
+  const auto found = holds_.find(id);
+  if (found == holds_.end()) return;
+  undoable([this, before = *found] { holds_.insert(before); });
+  holds_.erase(found);
+}
+
+void WorkspaceState::applyErasure(const EntryView& view) {
+  for (const std::string_view id : view.body.texts(Field::keyIds)) {
+    const auto [place, added] = doomedKeys_.emplace(id);
+    if (added) undoable([this, key = *place] { doomedKeys_.erase(key); });
+  }
+}
+
+void WorkspaceState::applyKey(const EntryView& view) {
+  const std::string_view purpose = view.body.text(Field::purpose);
+  if (view.kind() == Kind::keyRotated) {
+    if (purpose == kKeyEncryptionPurpose) changeValue(renewalAsked_) = true;
+    return;
+  }
+  if (purpose == kKeyEncryptionPurpose) changeValue(renewalAsked_) = false;
+  if (purpose != kSubjectPurpose) return;
+  const std::string id(view.body.text(Field::keyId));
+  if (doomedKeys_.erase(id) != 0) undoable([this, id] { doomedKeys_.insert(id); });
+}
+
+void WorkspaceState::saveSettings(ByteWriter& writer) const {
+  writer.number(holds_.size());
+  for (const auto& [id, hold] : holds_) {
+    writer.text(id);
+    writer.text(hold.scope);
+    writer.integer(hold.placedAt.nanoseconds);
+    writer.integer(hold.until.nanoseconds);
+    writer.number(hold.seq);
+  }
+  writer.number(doomedKeys_.size());
+  for (const std::string& id : doomedKeys_) writer.text(id);
+  writer.flag(renewalAsked_);
+}
+
+bool WorkspaceState::loadSettings(ByteReader& reader) {
+  constexpr std::size_t kHoldBytes = 5;
+  for (std::uint64_t left = reader.count(kHoldBytes); left > 0; --left) {
+    std::string id(reader.text());
+    if (reader.failed() || (!holds_.empty() && !(holds_.rbegin()->first < id))) return false;
+    Hold& hold = holds_[std::move(id)];
+    hold.scope = reader.text();
+    hold.placedAt.nanoseconds = reader.integer();
+    hold.until.nanoseconds = reader.integer();
+    hold.seq = reader.number();
+  }
+  for (std::uint64_t left = reader.count(1); left > 0; --left) {
+    const std::string id(reader.text());
+    if (reader.failed() || (!doomedKeys_.empty() && !(*doomedKeys_.rbegin() < id))) return false;
+    doomedKeys_.insert(id);
+  }
+  renewalAsked_ = reader.flag();
+  return !reader.failed();
+}
+
+}  // namespace counterfoil

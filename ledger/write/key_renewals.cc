@@ -1,0 +1,136 @@
+#include "ledger/write/key_renewals.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "ledger/core/current_thread.h"
+#include "ledger/core/encoding.h"
+#include "ledger/write/ledger.h"
+
+namespace counterfoil::write {
+namespace {
+
+constexpr std::chrono::milliseconds kLookEvery{500};
+// Erasures that come together share one renewal: each wraps every key of the workspace anew.
+constexpr std::int64_t kBetweenRenewals = 20 * kNanosecondsPerSecond;
+constexpr std::int64_t kAfterFailure = 2 * kNanosecondsPerSecond;
+// Of some 150 bytes each, far below what a record may have.
+constexpr std::size_t kKeysARecord = 1'000;
+
+RedactedEvent destroyed(std::string_view purpose, std::string_view keyId, std::uint64_t generation, const EntryId& id) {
+  RedactedEvent event = RedactedEvent::ofLedger(Kind::keyDestroyed, id);
+  event.body().setText(event.arena(), Field::purpose, purpose);
+  event.body().setText(event.arena(), Field::keyId, keyId);
+  event.body().setNumber(Field::generation, generation);
+  return event;
+}
+
+}  // namespace
+
+KeyRenewals::KeyRenewals(Ledger& ledger, const Clock& clock) : ledger_(ledger), clock_(clock) {
+  thread_ = std::thread([this] {
+    nameCurrentThread("key-renewals");
+    run();
+  });
+}
+
+KeyRenewals::~KeyRenewals() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void KeyRenewals::run() {
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      if (wake_.wait_for(lock, kLookEvery, [&] { return stopping_; })) return;
+    }
+    round(false);
+  }
+}
+
+void KeyRenewals::finish() {
+  for (int rounds = 2; rounds > 0; --rounds) {
+    if (!round(true)) return;
+  }
+}
+
+std::optional<Fault> KeyRenewals::trouble() const {
+  const std::lock_guard lock(mutex_);
+  return trouble_;
+}
+
+std::vector<KeyRenewals::Owed> KeyRenewals::collect() const {
+  std::vector<Owed> owed;
+  for (std::uint32_t index = 0; index < ledger_.partitions(); ++index) {
+    const PartitionId partition{index};
+    const SequencerStatus status = ledger_.status(partition);
+    if (!status.leading || status.fault || status.owedRenewals == 0) continue;
+    std::vector<Owed> here;
+    // Durable: what is destroyed for an entry that the log then refuses would be lost.
+    ledger_.inspectDurable(partition, [&](const PartitionState& state) {
+      here.clear();
+      for (const WorkspaceNumber number : state.workspaces()) {
+        const WorkspaceState& workspace = *state.findWorkspace(number);
+        if (!workspace.owesKeyRenewal()) continue;
+        here.push_back({number, {workspace.doomedKeys().begin(), workspace.doomedKeys().end()}});
+      }
+    });
+    std::move(here.begin(), here.end(), std::back_inserter(owed));
+  }
+  return owed;
+}
+
+bool KeyRenewals::round(bool now) {
+  const std::lock_guard one(working_);
+  std::optional<Fault> trouble;
+  try {
+    for (const Owed& owed : collect()) {
+      const std::int64_t time = clock_.monotonicNanoseconds();
+      if (const auto next = notBefore_.find(owed.workspace); !now && next != notBefore_.end() && time < next->second) continue;
+      notBefore_[owed.workspace] = time + kBetweenRenewals;
+      try {
+        renew(owed);
+      } catch (const Fault& fault) {
+        notBefore_[owed.workspace] = time + kAfterFailure;
+        trouble = fault;
+      }
+    }
+    std::erase_if(notBefore_, [&](const auto& each) { return each.second < clock_.monotonicNanoseconds(); });
+  } catch (const Fault& fault) {
+    trouble = fault;  // the partition stopped meanwhile
+  }
+  const std::lock_guard lock(mutex_);
+  trouble_ = trouble;
+  return !trouble;
+}
+
+void KeyRenewals::renew(const Owed& owed) {
+  const auto keys = ledger_.keyRing().workspace(owed.workspace);
+  for (const std::string& text : owed.keyIds) {
+    const auto bytes = fromHex(text);
+    KeyId id;
+    if (!bytes || bytes->size() != id.bytes.size()) continue;
+    std::copy(bytes->begin(), bytes->end(), id.bytes.begin());
+    keys->forget(id);
+  }
+  const keys::Renewal renewal = keys->renew();
+  for (std::size_t from = 0; from < renewal.keys.size(); from += kKeysARecord) {
+    const auto first = renewal.keys.begin() + static_cast<std::ptrdiff_t>(from);
+    const std::size_t count = std::min(kKeysARecord, renewal.keys.size() - from);
+    ledger_.appendKeys(owed.workspace, {first, first + static_cast<std::ptrdiff_t>(count)}, renewal.removals);
+  }
+  // What a snapshot holds from now on; every key is known, so nobody is asked.
+  static_cast<void>(keys->applyWrapped(renewal.keys));
+  keys->destroyBefore(renewal.version);
+  for (const std::string& keyId : owed.keyIds) {
+    ledger_.appendOwn(owed.workspace, destroyed(kSubjectPurpose, keyId, 1, ledger_.freshId(owed.workspace)));
+  }
+  ledger_.appendOwn(owed.workspace, destroyed(kKeyEncryptionPurpose, {}, renewal.version - 1, ledger_.freshId(owed.workspace)));
+}
+
+}  // namespace counterfoil::write

@@ -1,0 +1,61 @@
+// Carries out what the record says of keys: replaces the key-encryption key of a workspace and destroys the one before it, and with that
+// everything that only it opened: the keys of erased persons.
+//
+// What is owed follows from entries alone (WorkspaceState::owesKeyRenewal()), so a crash at any step leaves it owed, and it is done again:
+//   1. a new key-encryption key, and every surviving key wrapped under it   - a crash leaves a version that nobody needs
+//   2. the wrapped keys are durable in the log                              - the same; readers know both forms
+//   3. the versions before are destroyed                                    - nothing but step 2 opens the survivors from here on
+//   4. `key.destroyed`, one for each person's key and one for the version   - until then it is owed
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "ledger/core/clock.h"
+#include "ledger/core/ids.h"
+#include "ledger/core/outcome.h"
+
+namespace counterfoil::write {
+
+class Ledger;
+
+class KeyRenewals {
+ public:
+  // Works in a thread of its own, for the partitions that this node writes, until it is destroyed. Both outlive it; the ledger runs.
+  KeyRenewals(Ledger& ledger, const Clock& clock);
+  ~KeyRenewals();
+  // What is owed now is done at once instead of with what comes in the next seconds. Returns when nothing is owed, or a renewal fails.
+  void finish();
+  // Why the last renewal failed, while none has succeeded since.
+  std::optional<Fault> trouble() const;
+
+ private:
+  struct Owed {
+    WorkspaceNumber workspace;
+    std::vector<std::string> keyIds;  // hex
+  };
+
+  void run();
+  std::vector<Owed> collect() const;
+  // True if all went well.
+  bool round(bool now);
+  void renew(const Owed& owed);
+
+  Ledger& ledger_;
+  const Clock& clock_;
+  std::map<WorkspaceNumber, std::int64_t> notBefore_;  // monotonic; of the working thread, or of finish()
+  std::mutex working_;                                 // one round at a time
+  mutable std::mutex mutex_;                           // of what follows
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::optional<Fault> trouble_;
+  std::thread thread_;
+};
+
+}  // namespace counterfoil::write

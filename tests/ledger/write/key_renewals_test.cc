@@ -1,0 +1,259 @@
+// The erasure of a person to its end: the key is destroyed at the provider, everything else still opens, and what was owed is done after
+// a crash, for every log and from every place.
+#include "ledger/write/key_renewals.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "ledger/core/encoding.h"
+#include "ledger/keys/record_cipher.h"
+#include "ledger/log/memory_log.h"
+#include "ledger/redact/fingerprint.h"
+#include "ledger/write/ledger.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/memory_key_provider.h"
+#include "tests/support/temporary_folder.h"
+
+namespace counterfoil::write {
+namespace {
+
+using testing::UnorderedElementsAre;
+
+constexpr WorkspaceNumber kAlpha{1};
+constexpr std::string_view kPolicy = "name = \"p\"\n[[rule]]\nname = \"all\"\neffect = \"allow\"\nmaxTtlSeconds = 3600\n";
+
+class KeyRenewalsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    open();
+    Command create = Command::make(CommandKind::workspaceCreate);
+    create.body.setText(create.arena, Field::workspaceId, "alpha");
+    ledger_->execute("", std::move(create));
+    Command policy = Command::make(CommandKind::policySet);
+    policy.body.setText(policy.arena, Field::document, kPolicy);
+    ledger_->execute("alpha", std::move(policy));
+  }
+  void open() {
+    LedgerOptions options;
+    options.snapshots = folder_.path();
+    ledger_ = std::make_unique<Ledger>(log_, provider_, clock_, random_, options);
+    notes_.clear();
+    ledger_->start([this](const std::string& note) { notes_.push_back(note); });
+  }
+  // As a crash leaves it: without a snapshot of its own. `older`: one of before is there.
+  void crash(bool older = false) {
+    const std::filesystem::path kept = folder_.path() / "kept";
+    const std::filesystem::path snapshot = snapshotPath(folder_.path(), PartitionId{0});
+    if (older) std::filesystem::copy_file(snapshot, kept, std::filesystem::copy_options::overwrite_existing);
+    ledger_.reset();
+    std::filesystem::remove(snapshot);
+    if (older) std::filesystem::rename(kept, snapshot);
+    open();
+  }
+  void grant(std::string_view lease, std::string_view person) {
+    Command command = Command::make(CommandKind::leaseRequest);
+    command.body.setText(command.arena, Field::leaseId, lease);
+    command.body.setNumber(Field::credential, static_cast<std::uint64_t>(Credential::gitToken));
+    setPrincipal(command.arena, command.body, Field::grantee, {PrincipalKind::human, person});
+    const std::string_view scope[] = {"contents:read"};
+    command.body.setTexts(command.arena, Field::scope, scope);
+    command.body.setNumber(Field::ttlSeconds, 600);
+    command.body.setText(command.arena, Field::reason, "because " + std::string(person) + " asked");
+    EXPECT_FALSE(ledger_->execute("alpha", std::move(command)).denied);
+  }
+  Command erasure(std::string_view person, std::string_view approval, std::string_view actor) {
+    Command command = Command::make(CommandKind::subjectErase);
+    setPrincipal(command.arena, command.common, Field::actor, {PrincipalKind::agent, actor});
+    setPrincipal(command.arena, command.body, Field::subject, {PrincipalKind::human, person});
+    command.body.setText(command.arena, Field::approval, approval);
+    return command;
+  }
+  Answer erase(std::string_view person) {
+    const Answer asked = ledger_->execute("alpha", erasure(person, {}, "olga"));
+    Command decide = Command::make(CommandKind::approvalDecide);
+    setPrincipal(decide.arena, decide.common, Field::actor, {PrincipalKind::agent, "adam"});
+    decide.body.setText(decide.arena, Field::approvalId, asked.approvalId);
+    decide.body.setNumber(Field::decision, static_cast<std::uint64_t>(Decision::approved));
+    decide.body.setFlag(Field::asAdministrator, true);
+    ledger_->execute("alpha", std::move(decide));
+    return ledger_->execute("alpha", erasure(person, asked.approvalId, "olga"));
+  }
+  // What somebody without this process reads: every entry, and the persons' values that still open.
+  struct Reading {
+    // As gmock prints it.
+    friend void PrintTo(const Reading& reading, std::ostream* out) {
+      *out << reading.opened << " opened, " << reading.withheld << " withheld";
+    }
+
+    std::vector<std::string> persons;
+    std::size_t opened = 0;
+    std::size_t withheld = 0;
+    std::vector<std::string> destroyed;  // purposes
+  };
+  Reading readFromZero() {
+    keys::KeyRing ring(provider_, random_);
+    const auto keys = ring.workspace(kAlpha);
+    log::forEachKeysRecord(log_, PartitionId{0}, log::FoldState{}, [&](const log::ValidRecord& record) {
+      EXPECT_TRUE(keys::openKeysRecord(*ring.workspace(record.workspace), record.value));
+    });
+    Reading result;
+    const auto reader = log_.read(PartitionId{0}, log::FoldState{});
+    log::ValidRecord record;
+    keys::OpenedRecord opened;
+    Arena arena;
+    while (reader->next(record)) {
+      if (record.kind != log::RecordKind::entry || record.workspace != kAlpha) continue;
+      if (keys::openRecord(*keys, record.seq, record.leaf, record.value, opened) != keys::OpenOutcome::opened) {
+        ++result.withheld;
+        continue;
+      }
+      ++result.opened;
+      EntryView view;
+      arena.reset();
+      EXPECT_EQ(readEntry(opened.entry, Strictness::strict, arena, view), nullptr);
+      if (view.kind() == Kind::keyDestroyed) result.destroyed.emplace_back(view.body.text(Field::purpose));
+      if (view.kind() != Kind::leaseGranted) continue;
+      for (const SealedDisclosure& disclosure : opened.disclosures) {
+        const auto key = keys->findSubjectById(disclosure.keyId);
+        if (key == nullptr || disclosure.path != "/grantee/id") continue;
+        for (const StructValue& commitment : view.entry.structures(Field::commitments)) {
+          if (commitment.text(Field::path) != disclosure.path) continue;
+          crypto::Digest digest{};
+          const std::string_view stored = commitment.text(Field::digest);
+          std::copy(stored.begin(), stored.end(), digest.begin());
+          const auto value = redact::disclose(*key, view.workspace, view.id, disclosure, digest);
+          if (value) result.persons.emplace_back(value->text());
+        }
+      }
+    }
+    return result;
+  }
+  Reading readAfterReachable() {
+    provider_.setReachable(true);
+    return readFromZero();
+  }
+
+  test::TemporaryFolder folder_;
+  test::ManualClock clock_;
+  crypto::SystemRandom random_;
+  test::MemoryKeyProvider provider_{random_};
+  std::shared_ptr<log::MemoryPartitions> partitions_ =
+      std::make_shared<log::MemoryPartitions>(log::LedgerFacts{"ledger", "test.example", clock_.wall()});
+  log::MemoryLog log_{partitions_, {1, 1, "node", "", 1}};
+  std::unique_ptr<Ledger> ledger_;
+  std::vector<std::string> notes_;
+};
+
+TEST_F(KeyRenewalsTest, AnErasedPersonIsGoneAndEverythingElseStillOpens) {
+  grant("one", "alice");
+  grant("two", "bob");
+  EXPECT_THAT(readFromZero().persons, UnorderedElementsAre("alice", "bob"));
+  EXPECT_EQ(erase("alice").kind, Kind::subjectErased);
+  ledger_->drain();
+  const Reading after = readFromZero();
+  EXPECT_THAT(after.persons, UnorderedElementsAre("bob"));
+  EXPECT_EQ(after.withheld, 0U);
+  EXPECT_THAT(after.destroyed, UnorderedElementsAre("subject", "key_encryption"));
+  EXPECT_EQ(provider_.currentVersion(kAlpha), 2U);
+  EXPECT_EQ(ledger_->status().owedRenewals, 0U);
+  EXPECT_EQ(ledger_->keyRing().workspace(kAlpha)->findSubject(PrincipalKind::human, "alice"), nullptr);
+  // Who comes back is somebody new.
+  grant("three", "alice");
+  EXPECT_THAT(readFromZero().persons, UnorderedElementsAre("bob", "alice"));
+}
+
+TEST_F(KeyRenewalsTest, AWriterStartsFromZeroAndFromAnyOlderSnapshot) {
+  grant("one", "alice");
+  grant("two", "bob");
+  ledger_->stop();
+  ledger_.reset();
+  open();  // beside a snapshot whose keys are wrapped under the first version
+  erase("alice");
+  ledger_->drain();
+  grant("three", "carol");
+  crash(true);
+  ASSERT_EQ(notes_.size(), 1U) << "the older snapshot's keys are gone: the log is read";
+  grant("four", "dave");
+  crash();
+  EXPECT_TRUE(notes_.empty());
+  grant("five", "erin");
+  const Reading reading = readFromZero();
+  EXPECT_THAT(reading.persons, UnorderedElementsAre("bob", "carol", "dave", "erin"));
+  EXPECT_EQ(reading.withheld, 0U);
+}
+
+TEST_F(KeyRenewalsTest, WhatACrashLeftOwedIsDoneAtTheNextStart) {
+  grant("one", "alice");
+  grant("two", "bob");
+  provider_.refuseNewVersions(true);
+  erase("alice");
+  EXPECT_EQ(ledger_->keyRing().workspace(kAlpha)->findSubject(PrincipalKind::human, "alice"), nullptr) << "at once, for this process";
+  ledger_->drain();
+  EXPECT_EQ(ledger_->status().owedRenewals, 1U);
+  grant("three", "carol");  // everything else goes on
+  for (int round = 0; round < 2; ++round) {
+    crash();
+    EXPECT_EQ(ledger_->keyRing().workspace(kAlpha)->findSubject(PrincipalKind::human, "alice"), nullptr);
+    EXPECT_EQ(ledger_->status().owedRenewals, 1U);
+  }
+  EXPECT_EQ(provider_.currentVersion(kAlpha), 1U);
+  provider_.refuseNewVersions(false);
+  ledger_->drain();
+  EXPECT_EQ(ledger_->status().owedRenewals, 0U);
+  const Reading reading = readFromZero();
+  EXPECT_THAT(reading.persons, UnorderedElementsAre("bob", "carol"));
+  EXPECT_EQ(reading.withheld, 0U);
+}
+
+TEST_F(KeyRenewalsTest, AProviderThatFailsHalfWayCostsAVersionAndNothingElse) {
+  grant("one", "alice");
+  grant("two", "bob");
+  provider_.setReachable(false);  // it makes versions and wraps nothing
+  erase("alice");
+  ledger_->drain();
+  EXPECT_EQ(ledger_->status().owedRenewals, 1U);
+  EXPECT_EQ(readAfterReachable().withheld, 0U) << "nothing is destroyed before what survives is in the log";
+  ledger_->drain();
+  EXPECT_EQ(ledger_->status().owedRenewals, 0U);
+  const Reading reading = readFromZero();
+  EXPECT_THAT(reading.persons, UnorderedElementsAre("bob"));
+  EXPECT_EQ(reading.withheld, 0U);
+}
+
+TEST_F(KeyRenewalsTest, SeveralErasuresShareARenewal) {
+  for (const char* person : {"a", "b", "c", "d"}) grant(std::string("of-") + person, person);
+  provider_.refuseNewVersions(true);
+  for (const char* person : {"a", "b", "c"}) erase(person);
+  provider_.refuseNewVersions(false);
+  ledger_->drain();
+  const Reading reading = readFromZero();
+  EXPECT_THAT(reading.persons, UnorderedElementsAre("d"));
+  EXPECT_THAT(reading.destroyed, UnorderedElementsAre("subject", "subject", "subject", "key_encryption"));
+}
+
+TEST_F(KeyRenewalsTest, TheKeyEncryptionKeyIsRotatedOnRequest) {
+  grant("one", "alice");
+  const auto rotate = [&](std::string_view purpose) {
+    Command command = Command::make(CommandKind::keyRotate);
+    command.body.setText(command.arena, Field::purpose, purpose);
+    return ledger_->execute("alpha", std::move(command));
+  };
+  EXPECT_EQ(rotate("key_encryption").kind, Kind::keyRotated);
+  ledger_->drain();
+  EXPECT_EQ(provider_.currentVersion(kAlpha), 2U);
+  EXPECT_EQ(rotate("fingerprint").kind, Kind::keyRotated);
+  const Reading reading = readFromZero();
+  EXPECT_THAT(reading.persons, UnorderedElementsAre("alice"));
+  EXPECT_THAT(reading.destroyed, UnorderedElementsAre("key_encryption"));
+  EXPECT_EQ(ledger_->keyRing().workspace(kAlpha)->livingFingerprints().size(), 1U) << "the first one: no secret was seen before";
+  crash();
+  EXPECT_EQ(ledger_->keyRing().workspace(kAlpha)->currentFingerprint()->generation(), 1U);
+  rotate("fingerprint");
+  crash();
+  EXPECT_EQ(ledger_->keyRing().workspace(kAlpha)->currentFingerprint()->generation(), 2U) << "its record brought it";
+}
+
+}  // namespace
+}  // namespace counterfoil::write
