@@ -33,6 +33,8 @@ Admin::Admin(Service& service, const std::atomic<bool>& stopping) : service_(ser
                  // Leases go on with the keys at hand; only what needs a new one is refused.
                  const auto trouble = service_.keyTrouble ? service_.keyTrouble() : std::nullopt;
                  if (status.ready && trouble) co_return healthAnswer(200, "ready, but for new keys", &*trouble);
+                 const auto renewal = service_.ledger.renewalTrouble();
+                 if (status.ready && renewal) co_return healthAnswer(200, "ready, but keys wait to be destroyed", &*renewal);
                  co_return healthAnswer(status.ready ? 200 : 503, status.ready ? "ready" : "not ready", nullptr);
                },
                {}});

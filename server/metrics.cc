@@ -77,7 +77,7 @@ struct Metrics::State {
   prometheus::Counter& evicted =
       prometheus::BuildCounter().Name("counterfoil_streams_evicted_total").Help("Listeners that were too slow").Register(registry).Add({});
   struct {
-    prometheus::Gauge *liveLeases, *rememberedLeases, *owedTerminals, *intakeBytes, *viewLag, *viewsTroubled, *openViews, *connections,
+    prometheus::Gauge *liveLeases, *rememberedLeases, *owedTerminals, *owedRenewals, *intakeBytes, *viewLag, *viewsTroubled, *openViews, *connections,
         *streams, *forwards, *writer, *logTerm, *logAcknowledged, *logClaimsLost, *logPoisoned, *logProducersRebuilt, *logLag, *logVoids,
         *logTroubled, *logBroken, *ready, *clockPaused;
   } gauges{};
@@ -96,6 +96,7 @@ Metrics::Metrics() : state_(std::make_unique<State>()) {
   s.gauges.liveLeases = s.gauge("counterfoil_live_leases", "Leases that have not ended");
   s.gauges.rememberedLeases = s.gauge("counterfoil_remembered_leases", "Leases in memory: live ones and those that ended in the last 24 h");
   s.gauges.owedTerminals = s.gauge("counterfoil_owed_terminals", "Leases whose end is decided and not yet recorded");
+  s.gauges.owedRenewals = s.gauge("counterfoil_owed_key_destructions", "Workspaces with keys that are to be destroyed and are not yet");
   s.gauges.intakeBytes = s.gauge("counterfoil_intake_bytes", "Requests that wait to be recorded");
   s.gauges.viewLag = s.gauge("counterfoil_view_lag_entries", "Entries in the log and not yet in the views");
   s.gauges.viewsTroubled = s.gauge("counterfoil_views_troubled", "Views that stand still");
@@ -207,6 +208,7 @@ std::string Metrics::scrape() {
     s.gauges.liveLeases->Set(now.liveLeases);
     s.gauges.rememberedLeases->Set(now.rememberedLeases);
     s.gauges.owedTerminals->Set(now.owedTerminals);
+    s.gauges.owedRenewals->Set(now.owedRenewals);
     s.gauges.intakeBytes->Set(now.intakeBytes);
     s.gauges.viewLag->Set(now.viewLagEntries);
     s.gauges.viewsTroubled->Set(now.viewsTroubled);

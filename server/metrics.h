@@ -11,7 +11,7 @@ namespace counterfoil::server {
 
 // Values that are read when scraped.
 struct Gauges {
-  double liveLeases = 0, rememberedLeases = 0, owedTerminals = 0, intakeBytes = 0, viewLagEntries = 0, viewsTroubled = 0, openViews = 0,
+  double liveLeases = 0, rememberedLeases = 0, owedTerminals = 0, owedRenewals = 0, intakeBytes = 0, viewLagEntries = 0, viewsTroubled = 0, openViews = 0,
          connections = 0, streams = 0, forwards = 0, ready = 0, clockPaused = 0, writer = 0;
   // Of a log on Kafka: the term of this node's last claim, and counts since the start.
   double logTerm = 0, logAcknowledged = 0, logClaimsLost = 0, logPoisoned = 0, logProducersRebuilt = 0;

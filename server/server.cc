@@ -75,6 +75,7 @@ struct Server::State {
     result.liveLeases = static_cast<double>(status.liveLeases);
     result.rememberedLeases = static_cast<double>(status.rememberedLeases);
     result.owedTerminals = static_cast<double>(status.owedTerminals);
+    result.owedRenewals = static_cast<double>(status.owedRenewals);
     result.intakeBytes = static_cast<double>(service.ledger.intakeBytes());
     result.viewLagEntries = static_cast<double>(service.views.lag());
     for (const auto& [workspace, view] : service.views.troubled()) result.viewsTroubled += view.fault ? 1 : 0;

@@ -156,6 +156,10 @@ SequencerStatus Ledger::status() const {
   return all;
 }
 
+std::optional<Fault> Ledger::renewalTrouble() const {
+  return renewals_ ? renewals_->trouble() : std::nullopt;
+}
+
 std::size_t Ledger::intakeBytes() const {
   std::size_t bytes = 0;
   for (const auto& each : partitions_) bytes += each->sequencer().intakeBytes();

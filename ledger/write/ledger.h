@@ -83,6 +83,8 @@ class Ledger {
   SequencerStatus status(PartitionId which) const { return partition(which).sequencer().status(); }
   // Of all partitions together: ready and leading if all are; the gravest fault; sums; who writes `_system`.
   SequencerStatus status() const;
+  // Why keys that are to be destroyed are not: the last try's fault.
+  std::optional<Fault> renewalTrouble() const;
   // Requests that wait to be recorded.
   std::size_t intakeBytes() const;
   // An operator vouches for the wall clock.

@@ -220,8 +220,11 @@ TEST_P(DocumentedTour, WorksAsShown) {
   stopServer(data);
 }
 
-INSTANTIATE_TEST_SUITE_P(Documents, DocumentedTour, testing::Values(Tour{"README.md", 5}, Tour{"docs/server.md", 9}),
-                         [](const auto& tour) { return std::string(tour.param.document) == "README.md" ? "Readme" : "Server"; });
+INSTANTIATE_TEST_SUITE_P(Documents, DocumentedTour, testing::Values(Tour{"README.md", 5}, Tour{"docs/server.md", 9}, Tour{"docs/erasure.md", 4}),
+                         [](const auto& tour) { std::string name = std::filesystem::path(tour.param.document).stem().string();
+                           name.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(name.front())));
+                           return name == "README" ? std::string("Readme") : name;
+                         });
 
 // ---- the cluster ----
 
