@@ -1,19 +1,6 @@
 #include "cmd/http_client.h"
 
-#include <optional>
-
 namespace counterfoil::cmd {
-namespace {
-
-std::optional<ErrorCode> codeOf(std::string_view text) {
-#define COUNTERFOIL_CODE_OF_TEXT(name, codeText, http, exitStatus) \
-  if (text == (codeText)) return ErrorCode::name;
-  COUNTERFOIL_ERROR_CODES(COUNTERFOIL_CODE_OF_TEXT)
-#undef COUNTERFOIL_CODE_OF_TEXT
-  return std::nullopt;
-}
-
-}  // namespace
 
 Fault faultOf(const client::Error& error) {
   if (error.code() == client::kUntrustedServer) {
@@ -29,7 +16,7 @@ Fault faultOf(const client::Error& error) {
   if (error.status() == 0 && field == "url") field = "--url";
   if (error.status() == 0 && field == "authorities") field = "--ca";
   if (error.status() == 0 && (field == "token" || field == "tokenFile")) field.clear();
-  return Fault(codeOf(error.code()).value_or(unknown), error.detail(), error.hint(), field);
+  return Fault(errorCodeOf(error.code()).value_or(unknown), error.detail(), error.hint(), field);
 }
 
 HttpClient::HttpClient(HttpOptions options)

@@ -90,12 +90,7 @@ std::string textOf(const boost::json::object& object, std::string_view name) {
 }
 
 [[noreturn]] void throwAnswered(const boost::json::object& error) {
-  const std::string text = textOf(error, "code");
-  ErrorCode code = ErrorCode::internal;
-#define COUNTERFOIL_CODE_OF_TEXT(name, codeText, http, exitStatus) \
-  if (text == (codeText)) code = ErrorCode::name;
-  COUNTERFOIL_ERROR_CODES(COUNTERFOIL_CODE_OF_TEXT)
-#undef COUNTERFOIL_CODE_OF_TEXT
+  const ErrorCode code = errorCodeOf(textOf(error, "code")).value_or(ErrorCode::internal);
   throw Fault(code, textOf(error, "detail"), textOf(error, "hint"), textOf(error, "field"));
 }
 

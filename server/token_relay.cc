@@ -60,11 +60,7 @@ Fault faultOf(const crypto::WipingVector& body) {
     const boost::json::value* const value = problem == nullptr ? nullptr : problem->if_contains(name);
     return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
   };
-  const std::string code = textOf("code");
-#define COUNTERFOIL_CODE_OF_TEXT(name, codeText, http, exitStatus) \
-  if (code == (codeText)) return Fault(ErrorCode::name, textOf("detail"), textOf("hint"));
-  COUNTERFOIL_ERROR_CODES(COUNTERFOIL_CODE_OF_TEXT)
-#undef COUNTERFOIL_CODE_OF_TEXT
+  if (const auto code = errorCodeOf(textOf("code"))) return Fault(*code, textOf("detail"), textOf("hint"));
   return Fault(ErrorCode::notReady, "the node that writes is of a version that takes no orders for tokens of other nodes",
                "run the same version on all nodes, or ask there");
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -81,6 +82,8 @@ struct ErrorFacts {
 
 // The row of the table for `code`.
 const ErrorFacts& factsOf(ErrorCode code);
+// The code whose text this is, as another ledger's error names it.
+std::optional<ErrorCode> errorCodeOf(std::string_view text);
 
 // A fault: what happened, what to do, and the field concerned. Holds names of fields and files, never a value of a request.
 class Fault : public std::exception {

@@ -86,9 +86,12 @@ Ruling ruleApprovalRequest(const WorkspaceState& state, const RedactedCommand& c
 }
 
 Ruling ruleApprovalDecide(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context) {
-  if (state.closed()) throw Fault(ErrorCode::workspaceClosed, "the workspace is closed");
   const StructValue& body = command.body();
   const Approval* approval = state.findApproval(body.text(Field::approvalId));
+  // A person can still be erased when nothing is granted any more.
+  if (state.closed() && (approval == nullptr || !approval->byAdministrator)) {
+    throw Fault(ErrorCode::workspaceClosed, "the workspace is closed");
+  }
   if (approval == nullptr)
     throw Fault(ErrorCode::noSuchItem, "no approval of this id was asked for", "`approval list` shows them", "/approvalId");
   const auto decision = static_cast<Decision>(body.number(Field::decision));

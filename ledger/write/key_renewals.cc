@@ -93,9 +93,7 @@ bool KeyRenewals::round(bool now) {
       const std::int64_t time = clock_.monotonicNanoseconds();
       if (const auto next = notBefore_.find(owed.workspace); !now && next != notBefore_.end() && time < next->second) continue;
       notBefore_[owed.workspace] = time + kBetweenRenewals;
-      try {
-        renew(owed);
-      } catch (const Fault& fault) {
+      if (const auto fault = tryToRenew(owed)) {
         notBefore_[owed.workspace] = time + kAfterFailure;
         trouble = fault;
       }
@@ -107,6 +105,18 @@ bool KeyRenewals::round(bool now) {
   const std::lock_guard lock(mutex_);
   trouble_ = trouble;
   return !trouble;
+}
+
+std::optional<Fault> KeyRenewals::tryToRenew(const Owed& owed) {
+  try {
+    renew(owed);
+    return std::nullopt;
+  } catch (const Fault& fault) {
+    return fault;
+  } catch (const std::exception&) {
+    // What libraries throw may quote what they were given.
+    return Fault(ErrorCode::internal, "something unexpected failed when keys were to be destroyed");
+  }
 }
 
 void KeyRenewals::renew(const Owed& owed) {

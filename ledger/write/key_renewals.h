@@ -45,6 +45,7 @@ class KeyRenewals {
   std::vector<Owed> collect() const;
   // True if all went well.
   bool round(bool now);
+  std::optional<Fault> tryToRenew(const Owed& owed);
   void renew(const Owed& owed);
 
   Ledger& ledger_;

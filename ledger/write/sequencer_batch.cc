@@ -350,6 +350,12 @@ void Sequencer::addKeys(Batch& batch, Request& request) {
 void Sequencer::bringNewFingerprint(RedactedEvent& event, keys::WorkspaceKeys& workspaceKeys) {
   if (event.body().text(Field::purpose) != kFingerprintPurpose) return;
   const auto key = workspaceKeys.nextFingerprint();
+  try {
+    workspaceKeys.prepare({&key->id(), 1});
+  } catch (const Fault&) {
+    workspaceKeys.forget(key->id());  // or the next secret would bring a generation that nobody asked for
+    throw;
+  }
   event.body().setNumber(Field::generation, key->generation());
   event.body().setText(event.arena(), Field::keyId, toHex(key->id().bytes));
   event.redaction().keysUsed.push_back(key->id());

@@ -104,7 +104,8 @@ TEST_F(Erase, APseudonymIsResolvedForAdministratorsAndOnTheRecord) {
     HttpClient other = server_->client(role, role == std::string_view("auditor") ? "*" : "w1", "human:mia");
     EXPECT_EQ(resolve(other, carol).status, 403) << role;
   }
-  const HttpAnswer record = admin_->get(path("entries?kind=subject.resolved&order=asc&wait=" + admin_->get("/v1/workspaces/w1").at({"asOf", "seq"})));
+  const HttpAnswer record =
+      admin_->get(path("entries?kind=subject.resolved&order=asc&wait=" + admin_->get("/v1/workspaces/w1").at({"asOf", "seq"})));
   ASSERT_EQ(record.json().at("items").as_array().size(), 3U) << "the one that found nobody, too";
   EXPECT_EQ(textAt(record.json().at("items").at(0), {"pseudonym"}), carol);
   EXPECT_EQ(textAt(record.json().at("items").at(0), {"rows"}), "1");
@@ -175,6 +176,9 @@ TEST_F(Erase, NoCopyYieldsThePersonAndEverythingVerifies) {
   std::filesystem::remove_all(ledger_.data() / "snapshots");
   std::filesystem::create_directory(ledger_.data() / "snapshots");
   std::filesystem::remove_all(ledger_.data() / "views");
+  const Result listed = ledger_.in({"entries", "--all"});
+  EXPECT_THAT(listed.out, HasSubstr("\"policy.set\"")) << listed;
+  EXPECT_THAT(listed.out, Not(HasSubstr("\"withheld\":true"))) << "what was recorded before the key was replaced is there";
   const Result verified = ledger_.run({"verify"});
   EXPECT_EQ(verified.status, 0) << verified;
   EXPECT_EQ(textAt(verified.json(), {"notChecked"}), "[]");

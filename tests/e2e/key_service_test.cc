@@ -208,6 +208,48 @@ TEST_F(KeyService, LeasesGoOnWhileItIsAway) {
   expectNothingLeaked(ledger, server.process().error);
 }
 
+// Ordered while the service is away, the destruction waits for it; then the version is trimmed there, and only what survives opens.
+TEST_F(KeyService, AnErasureDestroysTheVersionThere) {
+  LedgerFolder ledger(false);
+  makeLedger(ledger);
+  RunningServer server(ledger);
+  HttpClient owner = server.client("owner", "*", "human:olga");
+  HttpClient admin = server.client("admin", "*", "human:adam");
+  const std::string base = "/v1/workspaces/w1/";
+  const std::string alice = R"("subject":{"kind":"human","id":"alice@example.com"})";
+  ASSERT_EQ(admin.post(base + "leases", request("human", "alice@example.com")).status, 201);
+  ASSERT_EQ(admin.post(base + "leases", request("human", "bob@example.com")).status, 201);
+  const HttpAnswer asked = owner.post(base + "erasures", "{" + alice + "}");
+  ASSERT_EQ(asked.status, 200) << asked;
+  const std::string approval = asked.at({"approvalId"});
+  ASSERT_EQ(admin.post(base + "approvals/" + approval + "/decide", R"({"decision":"approved"})").status, 200);
+  const std::vector<std::string> names = kms_->keyNames();
+  const auto of1 = std::find_if(names.begin(), names.end(), [](const std::string& name) { return name.ends_with("-w1"); });
+  ASSERT_NE(of1, names.end());
+  kms_->stop();
+  const HttpAnswer erased = owner.post(base + "erasures", "{" + alice + R"(,"approval":")" + approval + "\"}");
+  ASSERT_EQ(erased.status, 200) << erased;
+  EXPECT_TRUE(untilReadyz(server.process(), server.adminAddress(), 200, "ready, but "));
+  EXPECT_FALSE(kms_->keyBytes(*of1, 1).empty());
+  EXPECT_THAT(server.admin().get("/metrics").body, HasSubstr("\ncounterfoil_owed_key_destructions 1\n"));
+  EXPECT_THAT(admin.get(base + "entries?disclose=true").body, Not(HasSubstr("alice@example.com"))) << "to nobody, from the order on";
+  kms_->start();
+  EXPECT_TRUE(server.process().until([&] { return kms_->keyBytes(*of1, 1).empty(); }));
+  EXPECT_FALSE(kms_->keyBytes(*of1, 2).empty());
+  EXPECT_TRUE(server.process().until(
+      [&] { return server.admin().get("/metrics").body.find("\ncounterfoil_owed_key_destructions 0\n") != std::string::npos; }));
+  EXPECT_TRUE(untilReadyz(server.process(), server.adminAddress(), 200, R"("ready"})"));
+  EXPECT_EQ(server.stop(), 0);
+  fs::remove_all(ledger.data() / "snapshots");
+  fs::create_directory(ledger.data() / "snapshots");
+  expectVerified(ledger);
+  RunningServer again(ledger);
+  const std::string shown = again.client("admin").get(base + "entries?disclose=true&wait=0").body;
+  EXPECT_THAT(shown, HasSubstr("bob@example.com"));
+  EXPECT_THAT(shown, Not(HasSubstr("alice@example.com")));
+  EXPECT_EQ(again.stop(), 0);
+}
+
 TEST_F(KeyService, ASlowOneDelaysOnlyWhatNeedsIt) {
   LedgerFolder ledger(false);
   makeLedger(ledger);

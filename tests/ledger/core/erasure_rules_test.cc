@@ -130,6 +130,17 @@ TEST_F(Erasure, IsRefusedWhenTheApprovalIsOrIsAnothers) {
   expectFault(ErrorCode::noSuchItem, [&] { erase(kAlice, kAliceKey, "lease-approval"); });
 }
 
+TEST_F(Erasure, GoesOnInAClosedWorkspace) {
+  desk.askApproval({}, "of-a-lease", "mia");
+  desk.close();
+  expectFault(ErrorCode::workspaceClosed, [&] { desk.decideApproval("of-a-lease", Decision::approved, "max"); });
+  hold("case", kAlice);
+  expectFault(ErrorCode::holdInForce, [&] { erase(kAlice, kAliceKey); });
+  release("case");
+  erase(kAlice, kAliceKey, approved(kAlice, kAliceKey));
+  EXPECT_TRUE(desk.state().owesKeyRenewal());
+}
+
 TEST_F(Erasure, OfSomebodyUnknownIsNoSuchItem) {
   expectFault(ErrorCode::noSuchItem, [&] { erase({}, {}); });
 }

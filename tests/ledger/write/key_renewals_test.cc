@@ -250,6 +250,10 @@ TEST_F(KeyRenewalsTest, TheKeyEncryptionKeyIsRotatedOnRequest) {
   EXPECT_EQ(ledger_->keyRing().workspace(kAlpha)->livingFingerprints().size(), 1U) << "the first one: no secret was seen before";
   crash();
   EXPECT_EQ(ledger_->keyRing().workspace(kAlpha)->currentFingerprint()->generation(), 1U);
+  provider_.setReachable(false);
+  EXPECT_THROW(rotate("fingerprint"), Fault);
+  provider_.setReachable(true);
+  EXPECT_EQ(ledger_->keyRing().workspace(kAlpha)->currentFingerprint()->generation(), 1U) << "what was refused did not happen";
   rotate("fingerprint");
   crash();
   EXPECT_EQ(ledger_->keyRing().workspace(kAlpha)->currentFingerprint()->generation(), 2U) << "its record brought it";
