@@ -51,7 +51,9 @@ keys::OpenOutcome LogSource::open() {
                             keys::LeafCheck::callerHashes);
   };
   const keys::OpenOutcome outcome = attempt();
-  return outcome == keys::OpenOutcome::withheld && keysAhead_->learn() ? attempt() : outcome;
+  if (outcome != keys::OpenOutcome::withheld) return outcome;
+  keysAhead_->learn();
+  return attempt();
 }
 
 void LogSource::openContent(VerifyItem& item) {

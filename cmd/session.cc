@@ -67,6 +67,7 @@ keys::KeyRing& Session::keyRing() {
 
 void Session::close() {
   if (!ledger_) return;
+  if (ledger_->status().owedRenewals != 0 && !ledger_->status().fault) finishKeys();
   try {
     ledger_->stop();
   } catch (const Fault& fault) {
@@ -89,8 +90,22 @@ write::Answer Session::execute(Command command) {
   const bool destroysKeys = command.kind == CommandKind::subjectErase || command.kind == CommandKind::keyRotate;
   write::Answer answer = ledger_->execute(common_.workspace, std::move(command));
   // No server is there to do it afterwards.
-  if (destroysKeys) ledger_->drain();
+  if (destroysKeys) finishKeys();
   return answer;
+}
+
+// What is answered is recorded, whatever becomes of this.
+void Session::finishKeys() {
+  try {
+    ledger_->drain();
+  } catch (const Fault& fault) {
+    note(common_, "the keys are not destroyed yet: " + fault.detail());
+    return;
+  }
+  const auto trouble = ledger_->renewalTrouble();
+  if (ledger_->status().owedRenewals == 0) return;
+  note(common_, "the keys are not destroyed yet" + (trouble ? ": " + trouble->detail() : std::string()) +
+                    "; the next command that writes here, or the next server, tries again");
 }
 
 write::Answer Session::append(Event fact) {

@@ -56,6 +56,8 @@ class Session {
   static std::string operatorName();
 
  private:
+  void finishKeys();
+
   CommonOptions common_;
   Config config_;
   SystemClock clock_;

@@ -1,11 +1,13 @@
 #include "cmd/view_session.h"
 
+#include <boost/json/parse.hpp>
 #include <chrono>
 #include <thread>
 
 #include "cmd/input.h"
 #include "cmd/log_source.h"
 #include "cmd/output.h"
+#include "ledger/core/workspace_parts.h"
 #include "ledger/redact/fingerprint.h"
 #include "ledger/redact/scanner.h"
 
@@ -115,8 +117,30 @@ void ViewSession::readKeys() {
   keysRead_ = true;
 }
 
+// What was erased is shown to nobody, also while its key is still to be destroyed.
+void ViewSession::forgetErased() {
+  const auto keys = session_.keyRing().workspace(workspace());
+  query::Filters filters;
+  filters.kinds = {std::string(kindName(Kind::subjectErased))};
+  filters.limit = query::kLimitMax;
+  do {
+    const boost::json::value page = boost::json::parse(reader().list(query::ListKind::entries, filters, {}, nullptr));
+    for (const boost::json::value& item : page.at("items").as_array()) {
+      const boost::json::value* const ids = item.as_object().if_contains("keyIds");
+      if (ids == nullptr) continue;
+      for (const boost::json::value& one : ids->as_array()) {
+        const std::string_view text = one.as_string();
+        for (const KeyId& id : keyIdsIn({&text, 1})) keys->forget(id);
+      }
+    }
+    const boost::json::value& next = page.at("next");
+    filters.after = next.is_string() ? std::string(next.as_string()) : std::string();
+  } while (!filters.after.empty());
+}
+
 std::unique_ptr<query::Disclosures> ViewSession::disclosures() {
   readKeys();
+  forgetErased();
   return std::make_unique<query::Disclosures>(session_.log(), session_.keyRing().workspace(workspace()), redact::disclose,
                                               session_.clock());
 }

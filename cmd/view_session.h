@@ -48,6 +48,7 @@ class ViewSession {
  private:
   std::string resolve(const std::string& person);
   void readKeys();
+  void forgetErased();
 
   Session session_;
   ViewKeeper keeper_;

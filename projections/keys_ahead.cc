@@ -1,22 +1,28 @@
 #include "projections/keys_ahead.h"
 
-#include <string>
 #include <utility>
 
-#include "ledger/core/outcome.h"
-#include "ledger/keys/record_cipher.h"
+#include "ledger/keys/newest_forms.h"
 
 namespace counterfoil::views {
+namespace {
 
-bool KeysAhead::learn() {
+constexpr std::uint64_t kPassOver = 500;
+
+}  // namespace
+
+void KeysAhead::learn() {
   const std::lock_guard lock(mutex_);
-  if (std::exchange(learnt_, true)) return false;
-  log::forEachKeysRecord(log_, partition_, log::FoldState{}, [this](const log::ValidRecord& record) {
-    if (keys::openKeysRecord(*ring_.workspace(record.workspace), record.value)) return;
-    throw Fault(ErrorCode::logDamaged, "a record of keys is damaged (position " + std::to_string(record.position.value) + ")",
-                "restore the log from a copy that verifies");
-  });
-  return true;
+  if (passOver_ > 0) {
+    --passOver_;
+    return;
+  }
+  keys::NewestForms forms;
+  log::FoldState end =
+      log::forEachKeysRecord(log_, partition_, from_, [&](const log::ValidRecord& record) { forms.add(record.workspace, record.value); });
+  forms.applyTo(ring_);
+  if (end.next == from_.next) passOver_ = kPassOver;
+  from_ = std::move(end);
 }
 
 }  // namespace counterfoil::views

@@ -2,6 +2,7 @@
 // wrapped anew behind everything recorded before.
 #pragma once
 
+#include <cstdint>
 #include <mutex>
 
 #include "ledger/keys/key_ring.h"
@@ -14,16 +15,18 @@ class KeysAhead {
  public:
   // Both outlive it.
   KeysAhead(log::EventLog& eventLog, PartitionId partition, keys::KeyRing& ring) : log_(eventLog), partition_(partition), ring_(ring) {}
-  // Called for a record that does not open: the first time the whole partition is read for records of keys, and true is returned: the
-  // record may open now. After that false: it is one that nobody opens. Throws Fault(logDamaged) and the log's own.
-  bool learn();
+  // Called for a record that does not open: reads the partition for records of keys, at first from its beginning and later from where it
+  // stood, so that the record may open now. Calls that find the log no longer than it was let some hundred others pass without a look: a
+  // log in which nothing opens is still read once. Throws Fault(logDamaged), the log's and the provider's own; then it may be called again.
+  void learn();
 
  private:
   log::EventLog& log_;
   const PartitionId partition_;
   keys::KeyRing& ring_;
   std::mutex mutex_;
-  bool learnt_ = false;
+  log::FoldState from_;
+  std::uint64_t passOver_ = 0;
 };
 
 }  // namespace counterfoil::views

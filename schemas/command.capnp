@@ -156,7 +156,7 @@ struct HoldPlace {
   pseudonym @2 :Text $class(id);
   days @3 :UInt64 $class(clear);  # 0: until it is released
   reason @4 :Text $class(personal) $subject(actor);
-  target @5 :Text $class(id) $ledger;  # the person's pseudonym
+  keyId @5 :Text $class(id) $ledger;  # the person's, hex
 }
 
 struct HoldRelease {
@@ -165,13 +165,12 @@ struct HoldRelease {
 }
 
 struct SubjectErase {
-  # Exactly one of subject and pseudonym names the person.
+  # Exactly one of subject and pseudonym names the person; the pseudonym takes the subject's place.
   subject @0 :Common.Principal $class(pseudonym);
   pseudonym @1 :Text $class(id);
   approval @2 :Text $class(id);  # empty: one is asked for
   basis @3 :Text $class(id);
-  target @4 :Text $class(id) $ledger;  # the person's pseudonym
-  keyId @5 :Text $class(id) $ledger;      # hex; empty: no such key is known
+  keyId @4 :Text $class(id) $ledger;  # the person's, hex; empty: no such key is known
 }
 
 struct KeyRotate {

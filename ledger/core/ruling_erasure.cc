@@ -1,4 +1,6 @@
 // Rulings on holds, on the erasure of persons, and on the rotation of keys.
+#include <algorithm>
+
 #include "ledger/core/encoding.h"
 #include "ledger/core/limits.h"
 #include "ledger/core/outcome.h"
@@ -25,7 +27,7 @@ Ruling askForApproval(const RedactedCommand& command, const RulingContext& conte
   StructValue& asked = event.body();
   asked.setText(event.arena(), Field::approvalId, result.approvalId);
   asked.setText(event.arena(), Field::operation, kEraseOperation);
-  const std::string_view target = command.body().text(Field::target);
+  const std::string_view target = command.body().text(Field::pseudonym);
   asked.setTexts(event.arena(), Field::resources, {&target, 1});
   asked.setText(event.arena(), Field::requestDigest, context.requestBinding);
   asked.setTime(Field::expiresAt, {context.recordedAt.nanoseconds + kErasureApprovalSeconds * kNanosecondsPerSecond});
@@ -61,22 +63,23 @@ const Approval& approvalFor(const WorkspaceState& state, const RedactedCommand& 
 
 }  // namespace
 
-Ruling ruleHoldPlace(const WorkspaceState& state, const RedactedCommand& command, const RulingContext&) {
+Ruling ruleHoldPlace(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context) {
   const StructValue& body = command.body();
   if (body.number(Field::days) > limits::kHoldDaysMax) throw Fault(ErrorCode::invalidValue, "days is more than 36500", "", "/days");
-  if (state.holds().size() >= limits::kHoldsMax) {
+  const auto stands = [&](const auto& one) { return one.second.standsAt(context.recordedAt); };
+  if (static_cast<std::size_t>(std::count_if(state.holds().begin(), state.holds().end(), stands)) >= limits::kHoldsMax) {
     throw Fault(ErrorCode::invalidValue, "1000 holds stand in this workspace", "release those that are not needed any more");
   }
   Ruling result;
   result.holdId = body.text(Field::holdId).empty() ? toUuid(derivedId(command.id(), "hold", 0)) : std::string(body.text(Field::holdId));
-  if (state.holds().contains(result.holdId)) {
+  if (const auto other = state.holds().find(result.holdId); other != state.holds().end() && stands(*other)) {
     throw Fault(ErrorCode::alreadyExists, "a hold of this id stands", "leave holdId out, or choose another", "/holdId");
   }
   RedactedEvent event = entryOf(command, Kind::holdPlaced, 0, {});
   StructValue& placed = event.body();
   copyShared(event.arena(), body, placed);
   placed.setText(event.arena(), Field::holdId, result.holdId);
-  const std::string_view target = body.text(Field::target);
+  const std::string_view target = body.text(Field::pseudonym);
   placed.setText(event.arena(), Field::scope, target.empty() ? kWholeWorkspace : target);
   setPrincipal(event.arena(), placed, Field::by, principalOf(command.common(), Field::actor));
   result.entries.push_back(std::move(event));
@@ -104,13 +107,13 @@ Ruling ruleSubjectErase(const WorkspaceState& state, const RedactedCommand& comm
     throw Fault(ErrorCode::noSuchItem, "no key of this person is known here",
                 "nothing was ever recorded of the person in this workspace, or it was erased before");
   }
-  refuseWhileHeld(state, body.text(Field::target), context.recordedAt);
+  refuseWhileHeld(state, body.text(Field::pseudonym), context.recordedAt);
   if (body.text(Field::approval).empty()) return askForApproval(command, context);
   const Approval& approval = approvalFor(state, command, context);
   RedactedEvent event = entryOf(command, Kind::subjectErased, 0, {});
   Arena& arena = event.arena();
   StructValue& erased = event.body();
-  erased.setText(arena, Field::scope, body.text(Field::target));
+  erased.setText(arena, Field::scope, body.text(Field::pseudonym));
   const std::string_view keyId = body.text(Field::keyId);
   erased.setTexts(arena, Field::keyIds, {&keyId, 1});
   setPrincipal(arena, erased, Field::requestedBy, principalOf(command.common(), Field::actor));

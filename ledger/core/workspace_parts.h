@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,7 +67,9 @@ struct Allocation {
   std::string region;
 };
 
-// The keys that an entry of kind subject.erased names; those that are no ids of keys are passed over.
+// Ids of keys from their hex; what is none is passed over.
+std::vector<KeyId> keyIdsIn(std::span<const std::string_view> texts);
+// The keys that an entry of kind subject.erased names.
 std::vector<KeyId> erasedKeys(const StructValue& body);
 
 }  // namespace counterfoil

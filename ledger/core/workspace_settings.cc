@@ -14,8 +14,12 @@ constexpr std::int64_t kNanosecondsPerDay = 24 * 3600 * kNanosecondsPerSecond;
 }  // namespace
 
 std::vector<KeyId> erasedKeys(const StructValue& body) {
+  return keyIdsIn(body.texts(Field::keyIds));
+}
+
+std::vector<KeyId> keyIdsIn(std::span<const std::string_view> texts) {
   std::vector<KeyId> result;
-  for (const std::string_view text : body.texts(Field::keyIds)) {
+  for (const std::string_view text : texts) {
     const auto bytes = fromHex(text);
     KeyId id;
     if (!bytes || bytes->size() != id.bytes.size()) continue;

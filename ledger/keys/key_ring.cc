@@ -127,6 +127,8 @@ ApplyOutcome applyArriving(KeyProvider& provider, std::span<const Arriving> arri
   for (const Arriving& one : arriving) {
     auto& state = stateOf(*one.keys);
     const std::unique_lock lock(state.mutex);
+    // Whoever replaced it destroys what came before: nothing is carried under an older version any more.
+    state.newestKek = std::max(state.newestKek, one.wrapped->kek);
     const auto found = state.keys.find(one.wrapped->keyId);
     if (found == state.keys.end()) continue;
     state.setStatus(found->second, KeyStatus::durable);
@@ -203,7 +205,7 @@ Renewal WorkspaceKeys::renew() {
     for (const auto& [id, key] : state_->keys) {
       if (key.status != KeyStatus::pending) kept.emplace_back(id, key);
     }
-    result.removals = state_->removals.load(std::memory_order_acquire);
+    result.drops = state_->drops;
   }
   // In an order that does not depend on the hash table.
   std::sort(kept.begin(), kept.end(), [](const ToWrap& left, const ToWrap& right) { return left.id < right.id; });
@@ -242,12 +244,24 @@ void WorkspaceKeys::dropPending() {
     if (key.status != KeyStatus::durable) dropped.push_back(id);
   }
   for (const KeyId& id : dropped) state_->remove(id);
+  if (!dropped.empty()) ++state_->drops;
 }
 
 void WorkspaceKeys::forget(const KeyId& id) {
   const std::unique_lock lock(state_->mutex);
   state_->forgotten.insert(id);
   state_->remove(id);
+}
+
+std::uint64_t WorkspaceKeys::drops() const {
+  const std::shared_lock lock(state_->mutex);
+  return state_->drops;
+}
+
+bool WorkspaceKeys::isDurable(const KeyId& id) const {
+  const std::shared_lock lock(state_->mutex);
+  const auto found = state_->keys.find(id);
+  return found != state_->keys.end() && found->second.status == KeyStatus::durable;
 }
 
 std::uint64_t WorkspaceKeys::removals() const {

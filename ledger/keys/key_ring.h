@@ -40,7 +40,7 @@ struct WorkspaceWrappedKeys {
 struct Renewal {
   std::uint32_t version = 0;
   std::vector<WrappedKey> keys;
-  std::uint64_t removals = 0;  // WorkspaceKeys::removals() when they were collected
+  std::uint64_t drops = 0;  // WorkspaceKeys::drops() when they were collected
 };
 
 // One key as it may be shown.
@@ -107,6 +107,10 @@ class WorkspaceKeys final : public RedactionKeys {
   std::shared_ptr<const FingerprintKey> nextFingerprint();
   // True while `id` is known (durable, carried or pending): a request redacted under a dropped key must not be recorded.
   bool usable(const KeyId& id) const;
+  // True if a record that has the key is durable.
+  bool isDurable(const KeyId& id) const;
+  // How often dropPending() dropped something. As long as it is what it was, no key that was on its way to the log is lost.
+  std::uint64_t drops() const;
   // How many keys were dropped or forgotten so far. As long as it is what it was before a redaction, all keys of that redaction are usable.
   std::uint64_t removals() const;
 

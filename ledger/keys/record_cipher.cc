@@ -231,6 +231,16 @@ bool openKeysRecord(WorkspaceKeys& keys, crypto::Bytes value) {
   return record && applyKeys(keys, record.value.structures(Field::newKeys));
 }
 
+bool readKeysRecord(crypto::Bytes value, std::vector<WrappedKey>& keys) {
+  Arena arena;
+  const DecodeResult record = decodeCanonical(*schemaTables().keys, value, Strictness::strict, arena);
+  if (!record) return false;
+  for (const StructValue& each : record.value.structures(Field::newKeys)) {
+    if (!fromValue(each, keys.emplace_back())) return false;
+  }
+  return true;
+}
+
 bool newKeyIds(crypto::Bytes value, std::vector<KeyId>& ids) {
   Arena arena;
   const DecodeResult record = decodeCanonical(*schemaTables().record, value, Strictness::strict, arena);

@@ -45,6 +45,9 @@ OpenOutcome reopenRecord(WorkspaceKeys& keys, Sequence seq, const LeafHash& leaf
 // Applies the keys of a record of kind keys. False if its bytes are damaged. Faults as above.
 bool openKeysRecord(WorkspaceKeys& keys, crypto::Bytes value);
 
+// The wrapped keys of a record of kind keys; false if its bytes are damaged.
+bool readKeysRecord(crypto::Bytes value, std::vector<WrappedKey>& keys);
+
 // The wrapped keys' ids in a record, without opening it; false if its bytes are damaged.
 bool newKeyIds(crypto::Bytes value, std::vector<KeyId>& ids);
 

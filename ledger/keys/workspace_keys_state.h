@@ -84,6 +84,7 @@ struct WorkspaceKeys::State {
   std::shared_ptr<const MacKey> digest;
   std::shared_ptr<const LogKey> state;
   std::unordered_set<KeyId, IdHash<KeyId>> forgotten;  // of erased persons: never taken again
+  std::uint64_t drops = 0;                             // how often keys that were on their way to the log were dropped
   std::uint32_t newestKek = 0;  // seen so far: a form under an older one may be worthless by the time a record carries it
 
   // The functions below expect the lock to be held for writing.

@@ -108,9 +108,9 @@ class EventLog {
   virtual void onAppended(std::function<void()> notify) = 0;
 };
 
-// Reads on from `from` to the end of what is there and gives every valid record of kind keys to `visit`. A log in which keys were replaced
-// holds what opens its earlier records further on: whoever meets a record that does not open looks there first.
-void forEachKeysRecord(EventLog& eventLog, PartitionId partition, const FoldState& from,
-                       const std::function<void(const ValidRecord&)>& visit);
+// Reads on from `from` to the end of what is there, gives every valid record of kind keys to `visit`, and says where it stands then. A log
+// in which keys were replaced holds what opens its earlier records further on: whoever meets a record that does not open looks there first.
+FoldState forEachKeysRecord(EventLog& eventLog, PartitionId partition, const FoldState& from,
+                            const std::function<void(const ValidRecord&)>& visit);
 
 }  // namespace counterfoil::log

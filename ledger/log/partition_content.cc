@@ -51,13 +51,14 @@ std::optional<Claimant> claimantOf(const ValidRecord& record) {
   return Claimant{std::string(decoded.value.text(Field::node)), std::string(decoded.value.text(Field::url))};
 }
 
-void forEachKeysRecord(EventLog& eventLog, PartitionId partition, const FoldState& from,
-                       const std::function<void(const ValidRecord&)>& visit) {
+FoldState forEachKeysRecord(EventLog& eventLog, PartitionId partition, const FoldState& from,
+                            const std::function<void(const ValidRecord&)>& visit) {
   const auto reader = eventLog.read(partition, from);
   ValidRecord record;
   while (reader->next(record)) {
     if (record.kind == RecordKind::keys) visit(record);
   }
+  return reader->state();
 }
 
 RecordHeader genesisHeader(const WriterIdentity& identity) {

@@ -4,7 +4,6 @@
 #include <chrono>
 
 #include "ledger/core/current_thread.h"
-#include "ledger/core/encoding.h"
 #include "ledger/write/ledger.h"
 
 namespace counterfoil::write {
@@ -13,7 +12,9 @@ namespace {
 constexpr std::chrono::milliseconds kLookEvery{500};
 // Erasures that come together share one renewal: each wraps every key of the workspace anew.
 constexpr std::int64_t kBetweenRenewals = 20 * kNanosecondsPerSecond;
+// After a failure, doubled each time: every try makes a version of the key-encryption key.
 constexpr std::int64_t kAfterFailure = 2 * kNanosecondsPerSecond;
+constexpr std::int64_t kAfterFailures = 60 * kNanosecondsPerSecond;
 // Of some 150 bytes each, far below what a record may have.
 constexpr std::size_t kKeysARecord = 1'000;
 
@@ -87,18 +88,27 @@ std::vector<KeyRenewals::Owed> KeyRenewals::collect() const {
 
 bool KeyRenewals::round(bool now) {
   const std::lock_guard one(working_);
+  std::map<WorkspaceNumber, Progress> progress;  // of those that still owe something
   std::optional<Fault> trouble;
   try {
     for (const Owed& owed : collect()) {
+      const auto before = progress_.find(owed.workspace);
+      Progress& mine = progress[owed.workspace];
+      if (before != progress_.end()) mine = before->second;
       const std::int64_t time = clock_.monotonicNanoseconds();
-      if (const auto next = notBefore_.find(owed.workspace); !now && next != notBefore_.end() && time < next->second) continue;
-      notBefore_[owed.workspace] = time + kBetweenRenewals;
-      if (const auto fault = tryToRenew(owed)) {
-        notBefore_[owed.workspace] = time + kAfterFailure;
-        trouble = fault;
+      if (now || time >= mine.notBefore) {
+        mine.fault = tryToRenew(owed);
+        mine.failures = mine.fault ? mine.failures + 1 : 0;
+        const std::int64_t wait = std::min(kAfterFailures, kAfterFailure << std::min<unsigned>(mine.failures, 5));
+        mine.notBefore = time + (mine.fault ? wait : kBetweenRenewals);
       }
+      if (mine.fault) trouble = mine.fault;
     }
-    std::erase_if(notBefore_, [&](const auto& each) { return each.second < clock_.monotonicNanoseconds(); });
+    // Who owes nothing any more still waits between two renewals.
+    for (const auto& [workspace, last] : progress_) {
+      if (!last.fault && clock_.monotonicNanoseconds() < last.notBefore) progress.try_emplace(workspace, last);
+    }
+    progress_ = std::move(progress);
   } catch (const Fault& fault) {
     trouble = fault;  // the partition stopped meanwhile
   }
@@ -119,20 +129,21 @@ std::optional<Fault> KeyRenewals::tryToRenew(const Owed& owed) {
   }
 }
 
+bool KeyRenewals::stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
 void KeyRenewals::renew(const Owed& owed) {
   const auto keys = ledger_.keyRing().workspace(owed.workspace);
-  for (const std::string& text : owed.keyIds) {
-    const auto bytes = fromHex(text);
-    KeyId id;
-    if (!bytes || bytes->size() != id.bytes.size()) continue;
-    std::copy(bytes->begin(), bytes->end(), id.bytes.begin());
-    keys->forget(id);
-  }
+  const std::vector<std::string_view> doomed(owed.keyIds.begin(), owed.keyIds.end());
+  for (const KeyId& id : keyIdsIn(doomed)) keys->forget(id);
   const keys::Renewal renewal = keys->renew();
   for (std::size_t from = 0; from < renewal.keys.size(); from += kKeysARecord) {
     const auto first = renewal.keys.begin() + static_cast<std::ptrdiff_t>(from);
     const std::size_t count = std::min(kKeysARecord, renewal.keys.size() - from);
-    ledger_.appendKeys(owed.workspace, {first, first + static_cast<std::ptrdiff_t>(count)}, renewal.removals);
+    if (stopping()) throw Fault(ErrorCode::notReady, "the ledger is stopping", "it is done at the next start");
+    ledger_.appendKeys(owed.workspace, {first, first + static_cast<std::ptrdiff_t>(count)}, renewal.drops);
   }
   // What a snapshot holds from now on; every key is known, so nobody is asked.
   static_cast<void>(keys->applyWrapped(renewal.keys));

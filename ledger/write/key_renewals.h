@@ -41,7 +41,14 @@ class KeyRenewals {
     std::vector<std::string> keyIds;  // hex
   };
 
+  struct Progress {
+    std::int64_t notBefore = 0;  // monotonic
+    unsigned failures = 0;       // in a row
+    std::optional<Fault> fault;  // of the last one
+  };
+
   void run();
+  bool stopping() const;
   std::vector<Owed> collect() const;
   // True if all went well.
   bool round(bool now);
@@ -50,9 +57,9 @@ class KeyRenewals {
 
   Ledger& ledger_;
   const Clock& clock_;
-  std::map<WorkspaceNumber, std::int64_t> notBefore_;  // monotonic; of the working thread, or of finish()
-  std::mutex working_;                                 // one round at a time
-  mutable std::mutex mutex_;                           // of what follows
+  std::mutex working_;  // one round at a time, and of what follows
+  std::map<WorkspaceNumber, Progress> progress_;
+  mutable std::mutex mutex_;  // of what follows
   std::condition_variable wake_;
   bool stopping_ = false;
   std::optional<Fault> trouble_;

@@ -7,6 +7,7 @@
 #include "ledger/core/limits.h"
 #include "ledger/core/outcome.h"
 #include "ledger/redact/fingerprint.h"
+#include "ledger/redact/scanner.h"
 #include "ledger/write/key_renewals.h"
 #include "ledger/write/request_binding.h"
 
@@ -229,9 +230,10 @@ void Ledger::redactInto(Request& request, Event fact) {
   request.bytes = sizeOf(request.event->redaction());
 }
 
-// Of a command about a person: the pseudonym and the key stand in for whoever it names, so that nothing new is kept of the person.
+// Of a command about a person: the pseudonym takes the place of the person's own id, so that nothing new is kept of it, and the key is
+// named. Only keys that are on the record count: one that a refused request left behind may be gone tomorrow.
 void Ledger::findPerson(Command& command, Desk& desk) const {
-  if (!command.body.has(Field::target)) return;
+  if (!command.body.has(Field::keyId)) return;
   const PrincipalValue subject = principalOf(command.body, Field::subject);
   const bool bySubject = subject.kind != PrincipalKind::unspecified;
   const std::string_view pseudonym = command.body.text(Field::pseudonym);
@@ -242,17 +244,21 @@ void Ledger::findPerson(Command& command, Desk& desk) const {
     if (command.kind == CommandKind::holdPlace) return;  // of the whole workspace
     throw Fault(ErrorCode::invalidValue, "nobody is named", "send subject, or the pseudonym that entries show", "/subject");
   }
-  // As redaction has it: humans, and machines whose id is an address of a person.
-  const auto key = bySubject ? desk.keys->findSubject(PrincipalKind::human, subject.id) : desk.keys->findSubjectByPseudonym(pseudonym);
+  // As redaction has it.
+  if (bySubject && subject.kind != PrincipalKind::human && !redact::looksLikeEmail(subject.id)) {
+    throw Fault(ErrorCode::invalidValue, "the subject is no person: machines have no keys of their own", "persons are of kind human",
+                "/subject");
+  }
+  auto key = bySubject ? desk.keys->findSubject(PrincipalKind::human, subject.id) : desk.keys->findSubjectByPseudonym(pseudonym);
+  if (key != nullptr && !desk.keys->isDurable(key->id())) key = nullptr;
   if (key != nullptr) {
-    command.body.setText(command.arena, Field::target, redact::pseudonymOf(*key));
-    if (command.body.has(Field::keyId)) command.body.setText(command.arena, Field::keyId, toHex(key->id().bytes));
+    command.body.setText(command.arena, Field::pseudonym, redact::pseudonymOf(*key));
+    command.body.setText(command.arena, Field::keyId, toHex(key->id().bytes));
   } else if (command.kind == CommandKind::holdPlace) {
     throw Fault(ErrorCode::noSuchItem, "no key of this person is known here",
                 "nothing was ever recorded of the person in this workspace, or it was erased");
   }
   command.body.at(Field::subject) = {};
-  command.body.at(Field::pseudonym) = {};
 }
 
 void Ledger::execute(std::string_view workspaceId, Command command, Completion done) {
@@ -310,11 +316,11 @@ void Ledger::appendOwn(WorkspaceNumber workspace, Event event, Completion done) 
   });
 }
 
-void Ledger::appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t removals, Completion done) {
+void Ledger::appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t drops, Completion done) {
   prepared(std::move(done), [&](Request& request) {
     request.workspace = workspace;
     request.kind = RequestKind::keys;
-    request.keyRemovals = removals;
+    request.keyDrops = drops;
     request.bytes = kRequestOverhead + wrapped.size() * kWrappedKeyBytes;
     request.wrapped = std::move(wrapped);
   });
@@ -338,9 +344,9 @@ Answer Ledger::appendOwn(WorkspaceNumber workspace, RedactedEvent event) {
   return waiter.wait();
 }
 
-void Ledger::appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t removals) {
+void Ledger::appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t drops) {
   Waiter waiter;
-  appendKeys(workspace, std::move(wrapped), removals, waiter.completion());
+  appendKeys(workspace, std::move(wrapped), drops, waiter.completion());
   static_cast<void>(waiter.wait());
 }
 

@@ -63,15 +63,15 @@ class Ledger {
   // The same with a caller's values in it (who read what), which are redacted like a fact's. An absent id is made here.
   void appendOwn(WorkspaceNumber workspace, Event event, Completion done);
 
-  // Wrapped keys of one workspace, in a record of their own. Refused (logUnavailable) if any key of it was dropped or forgotten since
-  // WorkspaceKeys::removals() was `removals`.
-  void appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t removals, Completion done);
+  // Wrapped keys of one workspace, in a record of their own. Refused (logUnavailable) if a key of it was dropped since
+  // WorkspaceKeys::drops() was `drops`.
+  void appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t drops, Completion done);
 
   // The same, waiting for the answer; throws the Fault.
   Answer execute(std::string_view workspaceId, Command command);
   Answer append(std::string_view workspaceId, Event fact);
   Answer appendOwn(WorkspaceNumber workspace, RedactedEvent event);
-  void appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t removals);
+  void appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t drops);
 
   // Nothing is queued, in flight, owed or due any more, keys that are to be destroyed included.
   void drain();

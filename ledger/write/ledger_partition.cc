@@ -35,7 +35,10 @@ void LedgerPartition::restore(const std::function<void(const std::string&)>& not
     if (fault.code() == ErrorCode::notReady || fault.code() == ErrorCode::keyPermissions) throw;
     why = fault.detail();
   }
-  if (restored) return;
+  if (restored) {
+    state_->forgetDoomed();
+    return;
+  }
   if (!why.empty()) note("the snapshot " + options_.snapshot.string() + " is not used: " + why + "; reading the whole log instead");
   // What a half-read snapshot left in the key ring are real keys of this ledger; known secrets only make the scanner more careful.
   state_ = std::make_unique<PartitionState>(ring_, known_, options_.sequencer.windowEntriesMax);

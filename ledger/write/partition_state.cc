@@ -78,8 +78,19 @@ keys::OpenOutcome PartitionState::open(const log::ValidRecord& record) {
 
 // Read from the log it is durable: from here on nobody opens what the erased person's key protects.
 void PartitionState::forgetErased(const EntryView& view) {
-  if (!view.known || view.kind() != Kind::subjectErased) return;
-  for (const KeyId& id : erasedKeys(view.body)) ring_.workspace(view.workspace)->forget(id);
+  if (!view.known || (view.kind() != Kind::subjectErased && view.kind() != Kind::keyDestroyed)) return;
+  const std::string_view destroyed = view.body.text(Field::keyId);
+  const auto ids = view.kind() == Kind::subjectErased ? erasedKeys(view.body) : keyIdsIn({&destroyed, 1});
+  for (const KeyId& id : ids) ring_.workspace(view.workspace)->forget(id);
+}
+
+void PartitionState::forgetDoomed() {
+  for (const auto& [number, state] : workspaces_) {
+    for (const std::string& text : state->doomedKeys()) {
+      const std::string_view id = text;
+      for (const KeyId& key : keyIdsIn({&id, 1})) ring_.workspace(number)->forget(key);
+    }
+  }
 }
 
 std::optional<EntryId> PartitionState::applyRecord(const log::ValidRecord& record) {

@@ -50,6 +50,9 @@ class PartitionState final : public StateObserver {
   // this one's were wrapped under may have been replaced. Before the first record.
   void onKeysMissing(std::function<void()> learn) { learnKeys_ = std::move(learn); }
 
+  // After a snapshot was read: keys of erased persons that are still to be destroyed are used no more.
+  void forgetDoomed();
+
   // Folds a record read from the log: at start, after a failed append, on a follower. Throws Fault(logDamaged) when content and header
   // disagree. Gives the id of the entry, if it could be read.
   std::optional<EntryId> applyRecord(const log::ValidRecord& record);

@@ -28,9 +28,10 @@ struct Request {
   std::optional<RedactedCommand> command;
   std::optional<RedactedEvent> event;
   std::vector<keys::WrappedKey> wrapped;  // of kind keys
-  std::string requestBinding;             // hex; of lease and approval requests
+  std::string requestBinding;             // hex; of lease and approval requests, and of erasures
   std::size_t bytes = 0;                  // what it counts for in the intake
-  // WorkspaceKeys::removals() before it was redacted, or its keys were collected; unknown: each of its keys is looked up.
+  std::uint64_t keyDrops = 0;             // of kind keys: WorkspaceKeys::drops() when they were collected
+  // WorkspaceKeys::removals() before it was redacted; unknown: each of its keys is looked up.
   std::uint64_t keyRemovals = kRemovalsUnknown;
   Completion done;
 

@@ -10,7 +10,7 @@ namespace {
 // Of another form than a lease request's, so that none of the two passes for the other.
 std::string erasureBinding(const RedactedCommand& command, RedactionKeys& keys) {
   std::string bound = "subject.erase\n";
-  bound += command.body().text(Field::target);
+  bound += command.body().text(Field::pseudonym);
   KeyId used;
   return toHex(keys.keyedDigest({{reinterpret_cast<const std::uint8_t*>(bound.data()), bound.size()}}, used));
 }

@@ -321,7 +321,6 @@ void Sequencer::settle(Batch& batch) {
   }
   state_.commit(batch.mark);
   for (auto& [workspaceKeys, ids] : batch.keys) workspaceKeys->settle(ids);
-  for (const auto& [number, id] : batch.erased) ring_.workspace(number)->forget(id);
 }
 
 void Sequencer::recover(std::vector<std::unique_ptr<Batch>> failed, const log::AppendResult& why) {

@@ -186,9 +186,9 @@ class Sequencer {
   bool answerRepeat(Batch& batch, Request& request, Timestamp now);
   void createWorkspace(Batch& batch, Request& request, Timestamp now);
   void addKeys(Batch& batch, Request& request);
-  // The new generation that a key.rotated entry is to bring; its record carries the key.
-  void bringNewFingerprint(RedactedEvent& event, keys::WorkspaceKeys& workspaceKeys);
-  // Keys further on in the log, for a record that does not open.
+  // The new generation that a key.rotated entry is to bring, if it is one of fingerprints; its record carries the key.
+  static std::optional<KeyId> newFingerprint(RedactedEvent& event, keys::WorkspaceKeys& workspaceKeys);
+  // Keys further on in the log, for a record that does not open. Throws Fault(logDamaged) and the log's and provider's own.
   void learnKeys();
   void finishCreations(Batch& batch, Timestamp now);
   // The state of the workspace a request is for. Throws Fault(noSuchItem | notReady) if it has no chain.
@@ -203,6 +203,8 @@ class Sequencer {
   void recordOverloads(Batch& batch, Timestamp now);
   // Chains and applies the events of one request; the first one's answer. All or, by Fault, none.
   Answer record(Batch& batch, WorkspaceState& workspace, std::vector<RedactedEvent> events, Timestamp now, bool underWindow);
+  // The same for an entry that nobody asked for. False: its keys are not to be had now, and nothing has changed.
+  bool recordOwn(Batch& batch, WorkspaceState& workspace, RedactedEvent event, Timestamp now);
   void append(std::unique_ptr<Batch> batch);
   void failAll(const Fault& fault);
   // Brings the counts of the status up to date with these workspaces, as they are now.

@@ -5,6 +5,7 @@
 #include "ledger/core/encoding.h"
 #include "ledger/core/limits.h"
 #include "ledger/core/ruling.h"
+#include "ledger/keys/newest_forms.h"
 #include "ledger/write/sequencer.h"
 
 namespace counterfoil::write {
@@ -73,6 +74,7 @@ void Sequencer::append(std::unique_ptr<Batch> batch) {
       for (const NewWorkspace& workspace : (*shared)->created) {
         if (created_) created_(workspace);
       }
+      for (const auto& [number, id] : (*shared)->erased) ring_.workspace(number)->forget(id);
       for (Waiting& waiting : (*shared)->waiting) waiting.done(&waiting.answer, nullptr);
     }
     {
@@ -94,7 +96,13 @@ Answer Sequencer::record(Batch& batch, WorkspaceState& workspace, std::vector<Re
     const std::vector<KeyId> used = keysOf(entry, *workspaceKeys);
     allUsed.insert(allUsed.end(), used.begin(), used.end());
   }
-  workspaceKeys->prepare(allUsed);
+  // The first record brings what all of them need: either every new key is carried or, by Fault, none.
+  std::vector<keys::WrappedKey> newKeys = workspaceKeys->carry(allUsed);
+  if (!newKeys.empty()) {
+    std::vector<KeyId> ids;
+    for (const keys::WrappedKey& key : newKeys) ids.push_back(key.keyId);
+    batch.keys.emplace_back(workspaceKeys, std::move(ids));
+  }
   // Nothing has changed so far; from here on nothing may fail but for defects: the provider of keys is not asked again.
   state_.touch(workspace);
   attention_.insert(workspace.number());
@@ -112,12 +120,6 @@ Answer Sequencer::record(Batch& batch, WorkspaceState& workspace, std::vector<Re
       for (const KeyId& id : erasedKeys(entry.view().body)) batch.erased.emplace_back(workspace.number(), id);
     }
     const auto logKey = workspaceKeys->logKey(entry.recordedAt());
-    std::vector<keys::WrappedKey> newKeys = workspaceKeys->carry(keysOf(entry, *workspaceKeys));
-    if (!newKeys.empty()) {
-      std::vector<KeyId> ids;
-      for (const keys::WrappedKey& key : newKeys) ids.push_back(key.keyId);
-      batch.keys.emplace_back(workspaceKeys, std::move(ids));
-    }
     log::NewRecord record;
     record.kind = log::RecordKind::entry;
     record.workspace = entry.workspace();
@@ -125,6 +127,7 @@ Answer Sequencer::record(Batch& batch, WorkspaceState& workspace, std::vector<Re
     record.previous = entry.previous();
     record.leaf = entry.leaf();
     record.value = keys::sealRecord(entry, *logKey, newKeys, random_.bytes<crypto::kAeadNonceSize>());
+    newKeys.clear();
     batch.bytes += record.value.size();
     log::RecordHeader header;
     header.kind = record.kind;
@@ -136,6 +139,19 @@ Answer Sequencer::record(Batch& batch, WorkspaceState& workspace, std::vector<Re
     batch.records.push_back(std::move(record));
   }
   return answer;
+}
+
+bool Sequencer::recordOwn(Batch& batch, WorkspaceState& workspace, RedactedEvent event, Timestamp now) {
+  std::vector<RedactedEvent> events;
+  events.push_back(std::move(event));
+  try {
+    record(batch, workspace, std::move(events), now, false);
+    return true;
+  } catch (const Fault&) {
+    // A key that was ready had to be wrapped anew, for the key-encryption key was replaced in between, and that could not be done.
+    keysLacking_ = true;
+    return false;
+  }
 }
 
 // ---- what is due ----
@@ -156,21 +172,15 @@ bool Sequencer::keysReady(WorkspaceState& workspace, Timestamp now) {
 void Sequencer::addDue(Batch& batch, Timestamp now) {
   std::size_t left = options_.duePerBatchMax;
   const auto recordOwed = [&](WorkspaceState& workspace) {
-    while (left > 0 && workspace.hasOwed() && keysReady(workspace, now)) {
-      std::vector<RedactedEvent> events;
-      events.push_back(owedEnd(workspace));
-      record(batch, workspace, std::move(events), now, false);
-      --left;
-    }
+    while (left > 0 && workspace.hasOwed() && keysReady(workspace, now) && recordOwn(batch, workspace, owedEnd(workspace), now)) --left;
   };
-  // The workspace's keys must be ready.
+  // False: it is due, and the keys for it are not to be had.
   const auto recordDue = [&](WorkspaceState& workspace, LeaseSlot slot) {
     auto event = dueEnd(workspace, slot, now);
-    if (!event) return;
-    std::vector<RedactedEvent> events;
-    events.push_back(std::move(*event));
-    record(batch, workspace, std::move(events), now, false);
+    if (!event) return true;
+    if (!keysReady(workspace, now) || !recordOwn(batch, workspace, std::move(*event), now)) return false;
     --left;
+    return true;
   };
   // Only what changed since the last look can owe something new; what a batch had no room for stays on the list.
   std::vector<WorkspaceNumber> look(attention_.begin(), attention_.end());
@@ -184,11 +194,10 @@ void Sequencer::addDue(Batch& batch, Timestamp now) {
       attention_.insert(timer.workspace);  // ends by its producer's watermark, below
       continue;
     }
-    if (!keysReady(workspace, now)) {
+    if (!recordDue(workspace, timer.slot)) {
       state_.timers().arm({{now.nanoseconds + kNanosecondsPerSecond}, timer.workspace, timer.slot, timer.stamp});
       continue;
     }
-    recordDue(workspace, timer.slot);
     recordOwed(workspace);
   }
   std::vector<LeaseSlot> due;
@@ -198,8 +207,7 @@ void Sequencer::addDue(Batch& batch, Timestamp now) {
     WorkspaceState& workspace = state_.workspace(number);
     due.clear();
     workspace.collectReportedDue(now, left, due);
-    if (!due.empty() && !keysReady(workspace, now)) continue;
-    for (const LeaseSlot slot : due) recordDue(workspace, slot);
+    if (!std::all_of(due.begin(), due.end(), [&](LeaseSlot slot) { return recordDue(workspace, slot); })) continue;
     if (left > 0 && !workspace.hasOwed()) attention_.erase(number);
   }
 }
@@ -214,9 +222,7 @@ void Sequencer::recordJump(Batch& batch, Timestamp now) {
     event.body().setTime(Field::to, jump->to);
     event.body().setFlag(Field::paused, jump->paused);
     event.body().setFlag(Field::accepted, !jump->paused);
-    std::vector<RedactedEvent> events;
-    events.push_back(std::move(event));
-    record(batch, state_.workspace(kSystemWorkspace), std::move(events), now, false);
+    recordOwn(batch, state_.workspace(kSystemWorkspace), std::move(event), now);  // nothing replaces the keys of `_system`
   }
   const std::lock_guard lock(mutex_);
   status_.clockPaused = ledgerClock_->paused();
@@ -226,8 +232,7 @@ void Sequencer::recordJump(Batch& batch, Timestamp now) {
 void Sequencer::recordOverloads(Batch& batch, Timestamp now) {
   for (Overload& overload : intake_.takeOverloads()) overloads_.push_back(std::move(overload));
   while (!overloads_.empty() && keysReady(state_.workspace(overloads_.front().workspace), now)) {
-    const Overload overload = std::move(overloads_.front());
-    overloads_.pop_front();
+    const Overload& overload = overloads_.front();
     RedactedEvent event = RedactedEvent::ofLedger(Kind::intakeOverloaded, freshId(now, random_));
     Arena& arena = event.arena();
     event.body().setTime(Field::from, overload.from);
@@ -241,17 +246,26 @@ void Sequencer::recordOverloads(Batch& batch, Timestamp now) {
       counts.push_back(item);
     }
     event.body().setStructures(arena, Field::refused, counts);
-    std::vector<RedactedEvent> events;
-    events.push_back(std::move(event));
-    record(batch, state_.workspace(overload.workspace), std::move(events), now, false);
+    if (!recordOwn(batch, state_.workspace(overload.workspace), std::move(event), now)) return;
+    overloads_.pop_front();
   }
 }
 
 // ---- what was asked ----
 
+namespace {
+
+// A command whose person was erased compares as the same: nobody can tell any more who was meant.
+bool isOfErased(const Request& request) {
+  return request.command && request.command->kind() == CommandKind::subjectErase && request.command->body().text(Field::pseudonym).empty();
+}
+
+}  // namespace
+
 bool Sequencer::answerRepeat(Batch& batch, Request& request, Timestamp now) {
   if (const std::optional<WindowEntry> first = state_.window().find(request.id())) {
-    if (first->workspace != request.workspace || first->requestDigest != request.redaction().requestDigest) {
+    const bool same = first->requestDigest == request.redaction().requestDigest || isOfErased(request);
+    if (first->workspace != request.workspace || !same) {
       throw Fault(ErrorCode::idempotencyConflict, "another request had this id",
                   "use a fresh UUIDv7 for each request, and the same one for its repeats", "/id");
     }
@@ -275,6 +289,12 @@ bool Sequencer::answerRepeat(Batch& batch, Request& request, Timestamp now) {
 void Sequencer::checkKeys(const Request& request) {
   const auto workspaceKeys = ring_.workspace(request.workspace);
   if (workspaceKeys->removals() == request.keyRemovals) return;
+  if (request.command && request.command->body().has(Field::keyId)) {
+    const std::string_view person = request.command->body().text(Field::keyId);
+    for (const KeyId& id : keyIdsIn({&person, 1})) {
+      if (!workspaceKeys->usable(id)) throw Fault(ErrorCode::noSuchItem, "the person was erased meanwhile");
+    }
+  }
   const std::vector<KeyId>& used = request.redaction().keysUsed;
   if (std::all_of(used.begin(), used.end(), [&](const KeyId& id) { return workspaceKeys->usable(id); })) return;
   throw Fault(ErrorCode::logUnavailable,
@@ -283,6 +303,7 @@ void Sequencer::checkKeys(const Request& request) {
 }
 
 void Sequencer::addRequest(Batch& batch, Request request, Timestamp now) {
+  std::optional<KeyId> newKey;
   try {
     if (request.kind == RequestKind::keys) return addKeys(batch, request);
     const bool underWindow = request.kind == RequestKind::command || request.kind == RequestKind::fact;
@@ -305,7 +326,7 @@ void Sequencer::addRequest(Batch& batch, Request request, Timestamp now) {
       ruling = rule(workspace, std::move(*request.command), context);
       events = std::move(ruling.entries);
       if (!events.empty() && events.front().kind() == Kind::keyRotated) {
-        bringNewFingerprint(events.front(), *ring_.workspace(workspace.number()));
+        newKey = newFingerprint(events.front(), *ring_.workspace(workspace.number()));
       }
     } else if (request.kind == RequestKind::ledgerEvent) {
       events.push_back(std::move(*request.event));
@@ -322,6 +343,8 @@ void Sequencer::addRequest(Batch& batch, Request request, Timestamp now) {
     }
     batch.waiting.push_back({std::move(request.done), std::move(answer), id, recorded});
   } catch (const Fault& fault) {
+    // Or the next secret would bring a generation that nobody asked for.
+    if (newKey) ring_.workspace(request.workspace)->forget(*newKey);
     request.done(nullptr, &fault);
   }
 }
@@ -330,8 +353,8 @@ void Sequencer::addRequest(Batch& batch, Request request, Timestamp now) {
 void Sequencer::addKeys(Batch& batch, Request& request) {
   const auto workspaceKeys = ring_.workspace(request.workspace);
   // One that was dropped since must not come to life again by this record, while another took its place.
-  if (workspaceKeys->removals() != request.keyRemovals) {
-    throw Fault(ErrorCode::logUnavailable, "keys were dropped or forgotten while they were wrapped anew", "collect them again");
+  if (workspaceKeys->drops() != request.keyDrops) {
+    throw Fault(ErrorCode::logUnavailable, "keys were dropped while they were wrapped anew", "collect them again");
   }
   log::NewRecord record;
   record.kind = log::RecordKind::keys;
@@ -347,28 +370,20 @@ void Sequencer::addKeys(Batch& batch, Request& request) {
   batch.waiting.push_back({std::move(request.done), Answer{}, EntryId{}, false});
 }
 
-void Sequencer::bringNewFingerprint(RedactedEvent& event, keys::WorkspaceKeys& workspaceKeys) {
-  if (event.body().text(Field::purpose) != kFingerprintPurpose) return;
+std::optional<KeyId> Sequencer::newFingerprint(RedactedEvent& event, keys::WorkspaceKeys& workspaceKeys) {
+  if (event.body().text(Field::purpose) != kFingerprintPurpose) return std::nullopt;
   const auto key = workspaceKeys.nextFingerprint();
-  try {
-    workspaceKeys.prepare({&key->id(), 1});
-  } catch (const Fault&) {
-    workspaceKeys.forget(key->id());  // or the next secret would bring a generation that nobody asked for
-    throw;
-  }
   event.body().setNumber(Field::generation, key->generation());
   event.body().setText(event.arena(), Field::keyId, toHex(key->id().bytes));
   event.redaction().keysUsed.push_back(key->id());
+  return key->id();
 }
 
 void Sequencer::learnKeys() {
-  const auto apply = [this](const log::ValidRecord& record) {
-    if (!keys::openKeysRecord(*ring_.workspace(record.workspace), record.value)) {
-      throw Fault(ErrorCode::logDamaged, "a record of keys is damaged (position " + std::to_string(record.position.value) + ")",
-                  "stop, keep the files as they are, run `counterfoil verify`, and restore the log from a copy that verifies");
-    }
-  };
-  log::forEachKeysRecord(log_, partition_, state_.durable(), apply);
+  keys::NewestForms forms;
+  log::forEachKeysRecord(log_, partition_, state_.durable(),
+                         [&](const log::ValidRecord& record) { forms.add(record.workspace, record.value); });
+  forms.applyTo(ring_);
 }
 
 void Sequencer::createWorkspace(Batch& batch, Request& request, Timestamp now) {

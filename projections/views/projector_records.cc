@@ -25,8 +25,12 @@ const BundleColumns& bundleColumns() {
   return columns;
 }
 
-Cell bytesCell(std::string_view bytes) { return bytes.empty() ? Cell{} : Cell::of(bytes); }
-Cell timeCell(std::int64_t nanoseconds) { return nanoseconds == 0 ? Cell{} : Cell::of(nanoseconds); }
+Cell bytesCell(std::string_view bytes) {
+  return bytes.empty() ? Cell{} : Cell::of(bytes);
+}
+Cell timeCell(std::int64_t nanoseconds) {
+  return nanoseconds == 0 ? Cell{} : Cell::of(nanoseconds);
+}
 
 bool succeeded(const EntryFields& fields) {
   const auto outcome = static_cast<Outcome>(fields.number(Field::outcome));
@@ -40,25 +44,34 @@ void Projector::foldRecords(Step& step) {
     case Kind::bundleIssued:
     case Kind::bundleRedeemed:
     case Kind::bundleRefused:
-    case Kind::bundleRetired: return foldBundle(step);
+    case Kind::bundleRetired:
+      return foldBundle(step);
     case Kind::vaultProvisioned:
     case Kind::vaultWritten:
-    case Kind::vaultRead: return foldVault(step);
+    case Kind::vaultRead:
+      return foldVault(step);
     case Kind::leaseGranted:
     case Kind::approvalRequested:
-    case Kind::approvalDecided: return foldApproval(step);
+    case Kind::approvalDecided:
+      return foldApproval(step);
     case Kind::findingRaised:
-    case Kind::findingResolved: return foldFinding(step);
+    case Kind::findingResolved:
+      return foldFinding(step);
     case Kind::workspaceCreated:
     case Kind::workspaceClosed:
-    case Kind::workspaceErased: return foldWorkspace(step);
-    case Kind::policySet: return foldPolicy(step);
+    case Kind::workspaceErased:
+      return foldWorkspace(step);
+    case Kind::policySet:
+      return foldPolicy(step);
     case Kind::holdPlaced:
     case Kind::holdReleased:
-    case Kind::retentionSet: return foldHold(step);
+    case Kind::retentionSet:
+      return foldHold(step);
     case Kind::accessTokenIssued:
-    case Kind::accessTokenRevoked: return foldToken(step);
-    default: return;
+    case Kind::accessTokenRevoked:
+      return foldToken(step);
+    default:
+      return;
   }
 }
 
@@ -168,9 +181,9 @@ void Projector::foldVault(Step& step) {
     return;
   }
   row.increase(writes);
-  vaultVersion_.insert({Cell::of(step.seq), nameCell(secret), nameCell(fields.text(Field::version)), nameCell(fields.text(Field::operation)),
-                        nameCell(fields.text(Field::outcome)), nameCell(fields.text(Field::value)), timeCell(fields.time(Field::scheduledPurgeAt)),
-                        nameCell(fields.text(Field::errorCode))});
+  vaultVersion_.insert({Cell::of(step.seq), nameCell(secret), nameCell(fields.text(Field::version)),
+                        nameCell(fields.text(Field::operation)), nameCell(fields.text(Field::outcome)), nameCell(fields.text(Field::value)),
+                        timeCell(fields.time(Field::scheduledPurgeAt)), nameCell(fields.text(Field::errorCode))});
   if (!done) return;
   row.set(writtenAt, step.occurredAt);
   const auto operation = static_cast<VaultOperation>(fields.number(Field::operation));
@@ -271,8 +284,9 @@ void Projector::foldWorkspace(Step& step) {
 
 void Projector::foldPolicy(Step& step) {
   const EntryFields& fields = step.fields;
-  policy_.insert({Cell::of(step.seq), nameCell(fields.text(Field::name)), Cell::of(static_cast<std::int64_t>(fields.number(Field::version))),
-                  bytesCell(fields.text(Field::document)), bytesCell(fields.body().text(Field::documentDigest))});
+  policy_.insert({Cell::of(step.seq), nameCell(fields.text(Field::name)),
+                  Cell::of(static_cast<std::int64_t>(fields.number(Field::version))), bytesCell(fields.text(Field::document)),
+                  bytesCell(fields.body().text(Field::documentDigest))});
 }
 
 void Projector::foldHold(Step& step) {
@@ -291,7 +305,11 @@ void Projector::foldHold(Step& step) {
   const std::string what = placed ? "placed" : "released";
   setName(row, table.column("state"), what);
   setName(row, table.column("scope"), fields.text(Field::scope));
-  if (placed) row.set(table.column("days"), days);
+  if (placed) {
+    row.set(table.column("days"), days);
+    // Of an id that is used again.
+    for (const char* column : {"released_seq", "released_at", "released_by"}) row.setNull(table.column(column));
+  }
   row.set(table.column(what + "_seq"), step.seq);
   row.set(table.column(what + "_at"), step.occurredAt);
   setName(row, table.column(what + "_by"), by);

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "ledger/core/current_thread.h"
+#include "ledger/core/workspace_parts.h"
 
 namespace counterfoil::views {
 namespace {
@@ -312,6 +313,9 @@ void ViewWorker::applyEntry(ViewFile& file, keys::WorkspaceKeys& keys, const log
   const bool read = outcome == keys::OpenOutcome::opened && readEntry(opened_.entry, Strictness::lenient, arena_, view) == nullptr;
   if (!read || view.seq != record.seq || view.previous != record.previous) {
     throw Fault(ErrorCode::logDamaged, "a record of this workspace does not hold the entry its header names", "run `counterfoil verify`");
+  }
+  if (view.known && view.kind() == Kind::subjectErased) {
+    for (const KeyId& id : erasedKeys(view.body)) keys.forget(id);
   }
   file.apply(view, record.leaf, opened_.entry, record.position);
 }

@@ -29,7 +29,7 @@ class Erasure : public testing::Test {
     return desk.command(
         CommandKind::subjectErase,
         [&](Arena& arena, StructValue&, StructValue& body) {
-          body.setText(arena, Field::target, person);
+          body.setText(arena, Field::pseudonym, person);
           body.setText(arena, Field::keyId, key);
           body.setText(arena, Field::approval, approval);
           body.setText(arena, Field::basis, "ticket-7");
@@ -49,7 +49,7 @@ class Erasure : public testing::Test {
   Ruling hold(std::string_view id, std::string_view person = {}, std::uint64_t days = 0) {
     return desk.command(CommandKind::holdPlace, [&](Arena& arena, StructValue&, StructValue& body) {
       body.setText(arena, Field::holdId, id);
-      body.setText(arena, Field::target, person);
+      body.setText(arena, Field::pseudonym, person);
       body.setNumber(Field::days, days);
     });
   }
@@ -181,7 +181,10 @@ TEST_F(Erasure, HoldsAreBounded) {
   for (std::size_t count = 0; count < limits::kHoldsMax; ++count) hold("h" + std::to_string(count));
   expectFault(ErrorCode::invalidValue, [&] { hold("one-more"); });
   release("h0");
-  hold("one-more");
+  hold("one-more", {}, 1);
+  desk.now = desk.now + kDay;
+  hold("one-more");  // what is over counts no more, nor does its id
+  expectFault(ErrorCode::invalidValue, [&] { hold("too-many"); });
 }
 
 TEST_F(Erasure, IsOwedUntilTheDestructionIsOnTheRecord) {

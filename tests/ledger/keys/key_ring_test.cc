@@ -345,7 +345,7 @@ TEST_F(KeyRingTest, RotatesAndForgets) {
   keys_->forget(bob->id());
   const Renewal renewal = keys_->renew();
   EXPECT_EQ(renewal.version, 2u);
-  EXPECT_EQ(renewal.removals, keys_->removals());
+  EXPECT_EQ(renewal.drops, keys_->drops());
   keys_->destroyBefore(renewal.version);
   ASSERT_EQ(renewal.keys.size(), 3u);  // alice, log, directory; neither bob nor the pending one
   const auto other = reader();
@@ -368,6 +368,37 @@ TEST_F(KeyRingTest, ARenewalHasTheKeysThatAreOnTheirWay) {
   EXPECT_EQ(other->applyWrapped(carried), ApplyOutcome::someWithheld);
   replay(renewal.keys, *other);
   EXPECT_TRUE(other->usable(log->id));
+}
+
+// Another node replaced the key-encryption key while this one only read.
+TEST_F(KeyRingTest, CarriesNothingUnderAVersionThatAnotherReplaced) {
+  const auto durable = keys_->stateKey();
+  replay(keys_->carry(std::vector<KeyId>{durable->id}), *keys_);
+  KeyRing elsewhere(provider_, random_);
+  const auto others = elsewhere.workspace(kWorkspace);
+  replay(keys_->durableKeys(), *others);
+  const auto bob = keys_->subject(PrincipalKind::human, "bob");
+  keys_->prepare(std::vector<KeyId>{bob->id()});  // of a request that was refused then
+  const Renewal renewal = others->renew();
+  replay(renewal.keys, *keys_);
+  others->destroyBefore(renewal.version);
+  for (const WrappedKey& key : keys_->carry(std::vector<KeyId>{bob->id()})) EXPECT_EQ(key.kek, 2u);
+}
+
+TEST_F(KeyRingTest, CountsWhatWasDroppedApartFromWhatWasForgotten) {
+  const auto alice = keys_->subject(PrincipalKind::human, "alice");
+  replay(keys_->carry(std::vector<KeyId>{alice->id()}), *keys_);
+  EXPECT_TRUE(keys_->isDurable(alice->id()));
+  const std::uint64_t before = keys_->drops();
+  keys_->forget(alice->id());
+  EXPECT_EQ(keys_->drops(), before);
+  EXPECT_FALSE(keys_->isDurable(alice->id()));
+  const auto bob = keys_->subject(PrincipalKind::human, "bob");
+  EXPECT_FALSE(keys_->isDurable(bob->id()));
+  keys_->dropPending();
+  EXPECT_EQ(keys_->drops(), before + 1);
+  keys_->dropPending();
+  EXPECT_EQ(keys_->drops(), before + 1) << "there was nothing";
 }
 
 // Records of before name the key still: no reader behind may bring it back, for as long as it can be opened.

@@ -222,6 +222,59 @@ TEST_F(KeyRenewalsTest, AProviderThatFailsHalfWayCostsAVersionAndNothingElse) {
   EXPECT_EQ(reading.withheld, 0U);
 }
 
+// A snapshot of between the order and the destruction has the erased person's key.
+TEST_F(KeyRenewalsTest, ASnapshotDoesNotBringTheErasedBack) {
+  grant("one", "alice");
+  provider_.refuseNewVersions(true);
+  erase("alice");
+  for (int round = 0; round < 2; ++round) {
+    ledger_->stop();
+    ledger_.reset();
+    open();
+    EXPECT_TRUE(notes_.empty());
+    EXPECT_EQ(ledger_->status().owedRenewals, 1U);
+    EXPECT_EQ(ledger_->keyRing().workspace(kAlpha)->findSubject(PrincipalKind::human, "alice"), nullptr);
+  }
+}
+
+TEST_F(KeyRenewalsTest, NamesPersonsAndNobodyElse) {
+  grant("one", "alice");
+  const auto code = [&](Command command) {
+    try {
+      ledger_->execute("alpha", std::move(command));
+      return std::string("accepted");
+    } catch (const Fault& fault) {
+      return std::string(factsOf(fault.code()).text);
+    }
+  };
+  const auto named = [&](CommandKind kind, PrincipalKind principal, std::string_view id) {
+    Command command = Command::make(kind);
+    setPrincipal(command.arena, command.common, Field::actor, {PrincipalKind::agent, "olga"});
+    if (!id.empty()) setPrincipal(command.arena, command.body, Field::subject, {principal, id});
+    return command;
+  };
+  EXPECT_EQ(code(named(CommandKind::subjectErase, PrincipalKind::agent, "alice")), "invalid_value") << "another alice";
+  EXPECT_EQ(code(named(CommandKind::holdPlace, PrincipalKind::service, "alice")), "invalid_value");
+  EXPECT_EQ(code(named(CommandKind::subjectErase, PrincipalKind::human, "")), "invalid_value");
+  // A request that was refused leaves a key behind that no record has.
+  Command refused = Command::make(CommandKind::approvalDecide);
+  setPrincipal(refused.arena, refused.common, Field::actor, {PrincipalKind::human, "bob"});
+  refused.body.setText(refused.arena, Field::approvalId, "none");
+  refused.body.setNumber(Field::decision, static_cast<std::uint64_t>(Decision::approved));
+  EXPECT_EQ(code(std::move(refused)), "no_such_item");
+  EXPECT_NE(ledger_->keyRing().workspace(kAlpha)->findSubject(PrincipalKind::human, "bob"), nullptr);
+  EXPECT_EQ(code(named(CommandKind::holdPlace, PrincipalKind::human, "bob")), "no_such_item");
+  // One id, two persons.
+  grant("two", "bob");
+  Command one = named(CommandKind::holdPlace, PrincipalKind::human, "alice");
+  Command two = named(CommandKind::holdPlace, PrincipalKind::human, "bob");
+  Command again = named(CommandKind::holdPlace, PrincipalKind::human, "alice");
+  one.id = two.id = again.id = ledger_->freshId(kAlpha);
+  EXPECT_EQ(code(std::move(one)), "accepted");
+  EXPECT_EQ(code(std::move(two)), "idempotency_conflict");
+  EXPECT_EQ(code(std::move(again)), "accepted");
+}
+
 TEST_F(KeyRenewalsTest, SeveralErasuresShareARenewal) {
   for (const char* person : {"a", "b", "c", "d"}) grant(std::string("of-") + person, person);
   provider_.refuseNewVersions(true);
