@@ -258,10 +258,10 @@ std::uint64_t WorkspaceKeys::drops() const {
   return state_->drops;
 }
 
-bool WorkspaceKeys::isDurable(const KeyId& id) const {
+bool WorkspaceKeys::isCarried(const KeyId& id) const {
   const std::shared_lock lock(state_->mutex);
   const auto found = state_->keys.find(id);
-  return found != state_->keys.end() && found->second.status == KeyStatus::durable;
+  return found != state_->keys.end() && found->second.status != KeyStatus::pending;
 }
 
 std::uint64_t WorkspaceKeys::removals() const {

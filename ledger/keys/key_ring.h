@@ -107,8 +107,8 @@ class WorkspaceKeys final : public RedactionKeys {
   std::shared_ptr<const FingerprintKey> nextFingerprint();
   // True while `id` is known (durable, carried or pending): a request redacted under a dropped key must not be recorded.
   bool usable(const KeyId& id) const;
-  // True if a record that has the key is durable.
-  bool isDurable(const KeyId& id) const;
+  // True if a record that has the key is durable or on its way to the log: not of one that only a refused request needed.
+  bool isCarried(const KeyId& id) const;
   // How often dropPending() dropped something. As long as it is what it was, no key that was on its way to the log is lost.
   std::uint64_t drops() const;
   // How many keys were dropped or forgotten so far. As long as it is what it was before a redaction, all keys of that redaction are usable.

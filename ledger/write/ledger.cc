@@ -250,7 +250,7 @@ void Ledger::findPerson(Command& command, Desk& desk) const {
                 "/subject");
   }
   auto key = bySubject ? desk.keys->findSubject(PrincipalKind::human, subject.id) : desk.keys->findSubjectByPseudonym(pseudonym);
-  if (key != nullptr && !desk.keys->isDurable(key->id())) key = nullptr;
+  if (key != nullptr && !desk.keys->isCarried(key->id())) key = nullptr;
   if (key != nullptr) {
     command.body.setText(command.arena, Field::pseudonym, redact::pseudonymOf(*key));
     command.body.setText(command.arena, Field::keyId, toHex(key->id().bytes));

@@ -387,14 +387,17 @@ TEST_F(KeyRingTest, CarriesNothingUnderAVersionThatAnotherReplaced) {
 
 TEST_F(KeyRingTest, CountsWhatWasDroppedApartFromWhatWasForgotten) {
   const auto alice = keys_->subject(PrincipalKind::human, "alice");
-  replay(keys_->carry(std::vector<KeyId>{alice->id()}), *keys_);
-  EXPECT_TRUE(keys_->isDurable(alice->id()));
+  EXPECT_FALSE(keys_->isCarried(alice->id()));
+  const auto carried = keys_->carry(std::vector<KeyId>{alice->id()});
+  EXPECT_TRUE(keys_->isCarried(alice->id())) << "its record is on its way";
+  replay(carried, *keys_);
+  EXPECT_TRUE(keys_->isCarried(alice->id()));
   const std::uint64_t before = keys_->drops();
   keys_->forget(alice->id());
   EXPECT_EQ(keys_->drops(), before);
-  EXPECT_FALSE(keys_->isDurable(alice->id()));
+  EXPECT_FALSE(keys_->isCarried(alice->id()));
   const auto bob = keys_->subject(PrincipalKind::human, "bob");
-  EXPECT_FALSE(keys_->isDurable(bob->id()));
+  EXPECT_FALSE(keys_->isCarried(bob->id()));
   keys_->dropPending();
   EXPECT_EQ(keys_->drops(), before + 1);
   keys_->dropPending();
