@@ -268,9 +268,10 @@ void Ledger::execute(std::string_view workspaceId, Command command, Completion d
     if (!isUuidV7(command.id))
       throw Fault(ErrorCode::invalidValue, "the id of a request must be a UUIDv7", "leave it out, or make one with the time inside", "/id");
     Desk& desk = deskOf(request.workspace);
-    findPerson(command, desk);
     request.kind = RequestKind::command;
+    // Before any key is looked up: one that goes after this is noticed.
     request.keyRemovals = desk.keys->removals();
+    findPerson(command, desk);
     request.command.emplace(desk.redactor.redact(std::move(command)));
     request.requestBinding = requestBinding(*request.command, *desk.keys);
     desk.prepare(request.command->redaction(), clock_.wall());
