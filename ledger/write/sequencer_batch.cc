@@ -255,16 +255,18 @@ void Sequencer::recordOverloads(Batch& batch, Timestamp now) {
 
 namespace {
 
-// A command whose person was erased compares as the same: nobody can tell any more who was meant.
-bool isOfErased(const Request& request) {
-  return request.command && request.command->kind() == CommandKind::subjectErase && request.command->body().text(Field::pseudonym).empty();
+// A command whose person was erased compares as the same: nobody can tell any more who was meant. What it repeats was an erasure, too.
+bool isOfErased(const Request& request, const Answer& first) {
+  return request.command && request.command->kind() == CommandKind::subjectErase &&
+         request.command->body().text(Field::pseudonym).empty() &&
+         (first.kind == Kind::subjectErased || first.kind == Kind::approvalRequested);
 }
 
 }  // namespace
 
 bool Sequencer::answerRepeat(Batch& batch, Request& request, Timestamp now) {
   if (const std::optional<WindowEntry> first = state_.window().find(request.id())) {
-    const bool same = first->requestDigest == request.redaction().requestDigest || isOfErased(request);
+    const bool same = first->requestDigest == request.redaction().requestDigest || isOfErased(request, first->answer);
     if (first->workspace != request.workspace || !same) {
       throw Fault(ErrorCode::idempotencyConflict, "another request had this id",
                   "use a fresh UUIDv7 for each request, and the same one for its repeats", "/id");

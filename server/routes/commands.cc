@@ -146,6 +146,16 @@ asio::awaitable<Response> runCommand(Call& call, Service& service, Command comma
   co_return json(answer.denied ? 403 : accepted, write::answerJson(answer, workspace, service.eventLog.durability()));
 }
 
+RouteDocs docsOf(const char* summary, const char* body, const char* answer, std::vector<int> statuses) {
+  RouteDocs docs;
+  docs.summary = summary;
+  docs.body = body;
+  docs.answer = answer;
+  docs.statuses = std::move(statuses);
+  if (docs.answer == "Answer") docs.parameters = {"ack"};
+  return docs;
+}
+
 void checkParameters(const RequestHead& head, std::initializer_list<std::string_view> known) {
   std::vector<std::string_view> seen;
   for (const auto& [name, value] : head.query) {

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ledger/core/event.h"
 #include "ledger/core/json.h"
@@ -40,6 +41,9 @@ Fault rateLimited(std::string detail, std::int64_t milliseconds);
 
 // Throws rateLimited.
 void takeFromLimits(const Call& call, Service& service, std::string_view workspace, std::uint64_t entries, bool urgent);
+
+// For the document: what a route takes and gives, by the names of their schemas. What gives an "Answer" takes `ack`.
+RouteDocs docsOf(const char* summary, const char* body, const char* answer, std::vector<int> statuses);
 
 // Throws unknownField for a query parameter that is not among `known`, duplicateField for one that comes twice.
 void checkParameters(const RequestHead& head, std::initializer_list<std::string_view> known);

@@ -89,16 +89,6 @@ asio::awaitable<Response> resolvePerson(Call& call, Service& service) {
   co_return json(200, std::move(out));
 }
 
-RouteDocs docsOf(const char* summary, const char* body, const char* answer, std::vector<int> statuses) {
-  RouteDocs docs;
-  docs.summary = summary;
-  docs.body = body;
-  docs.answer = answer;
-  docs.statuses = std::move(statuses);
-  if (docs.answer == "Answer") docs.parameters = {"ack"};
-  return docs;
-}
-
 }  // namespace
 
 void addPersonRoutes(Router& router, Service& service) {

@@ -107,16 +107,6 @@ asio::awaitable<Response> createWorkspace(Call& call, Service& service) {
   co_return response;
 }
 
-RouteDocs docsOf(const char* summary, const char* body, const char* answer, std::vector<int> statuses) {
-  RouteDocs docs;
-  docs.summary = summary;
-  docs.body = body;
-  docs.answer = answer;
-  docs.statuses = std::move(statuses);
-  if (docs.answer == "Answer") docs.parameters = {"ack"};
-  return docs;
-}
-
 }  // namespace
 
 void addWorkspaceRoutes(Router& router, Service& service) {

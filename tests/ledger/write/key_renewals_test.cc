@@ -273,6 +273,15 @@ TEST_F(KeyRenewalsTest, NamesPersonsAndNobodyElse) {
   EXPECT_EQ(code(std::move(one)), "accepted");
   EXPECT_EQ(code(std::move(two)), "idempotency_conflict");
   EXPECT_EQ(code(std::move(again)), "accepted");
+  // Of somebody whom nobody knows, under the id of something else.
+  Command other = named(CommandKind::subjectErase, PrincipalKind::human, "nobody");
+  other.id = ledger_->freshId(kAlpha);
+  EXPECT_EQ(code(std::move(other)), "no_such_item");
+  Command hold = named(CommandKind::holdPlace, PrincipalKind::human, "alice");
+  Command erasure = named(CommandKind::subjectErase, PrincipalKind::human, "nobody");
+  hold.id = erasure.id = ledger_->freshId(kAlpha);
+  EXPECT_EQ(code(std::move(hold)), "accepted");
+  EXPECT_EQ(code(std::move(erasure)), "idempotency_conflict");
 }
 
 TEST_F(KeyRenewalsTest, SeveralErasuresShareARenewal) {
