@@ -56,7 +56,7 @@ int revoke(const CommonOptions& common, const TokenOptions& options) {
   return 0;
 }
 
-int list(const CommonOptions& common) {
+int listTokens(const CommonOptions& common) {
   const boost::json::value answer = boost::json::parse(askTokenSocket(dataFolder(common), R"({"request":"list"})"));
   Table table({"TOKEN", "SUBJECT", "ROLE", "WORKSPACE", "EXPIRES"});
   const boost::json::value* tokens = answer.as_object().if_contains("tokens");
@@ -111,7 +111,7 @@ void addToken(Verb app, Program& program) {
   add("revoke", "End a token, or all of a subject, at once", [&program, options] { return revoke(program.common, *options); })
       .option("id", options->revoked, "The token's id as `token list` shows it, or a subject such as human:alice")
       .required();
-  add("list", "Tokens that are out, never the tokens themselves", [&program] { return list(program.common); });
+  add("list", "Tokens that are out, never the tokens themselves", [&program] { return listTokens(program.common); });
   add("rotate", "Sign with a new key; tokens of the last one stay valid", [&program] { return rotate(program.common); });
 }
 

@@ -119,7 +119,7 @@ std::string factsJson(const WorkspaceFacts& facts) {
   return out;
 }
 
-int list(const CommonOptions& common) {
+int listWorkspaces(const CommonOptions& common) {
   Recorder recorder(common);
   Table table({"WORKSPACE", "NUMBER", "STATE", "ENTRIES", "LIVE LEASES", "POLICY"});
   for (const WorkspaceFacts& facts : collect(recorder)) {
@@ -185,7 +185,7 @@ void addWorkspace(Verb app, Program& program) {
   Verb createVerb = add("create", "Make a workspace", [&program, options] { return create(program.common, *options); });
   createVerb.option("id", options->id, "Id: letters, digits, . _ : @ / + -").required();
   createVerb.option("--region", options->region, "Region, for the record");
-  add("list", "All workspaces", [&program] { return list(program.common); });
+  add("list", "All workspaces", [&program] { return listWorkspaces(program.common); });
   add("show", "One workspace", [&program, options] { return show(program.common, *options); }).option("id", options->id, "Id").required();
   add("close", "Take no more grants and facts; leases still end", [&program, options] { return closeWorkspace(program.common, *options); })
       .option("id", options->id, "Id")

@@ -4,13 +4,13 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_executor.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -63,13 +63,24 @@ asio::awaitable<write::Answer> recorded(Submit submit) {
   co_return std::move(*outcome.answer);
 }
 
+// Runs `work` on `pool` and goes on, on the coroutine's executor, when it is done; throws what it throws.
+asio::awaitable<void> runOnPool(asio::thread_pool& pool, std::function<void()> work);
+
 // Runs `work` on `pool` and gives what it returns, or throws what it throws, on the coroutine's executor. For SQLite and files: the
-// threads that serve connections never block.
+// threads that serve connections never block. What is awaited is the same for all that is run so, and compiled once.
 template <class Work>
 asio::awaitable<std::invoke_result_t<Work&>> onPool(asio::thread_pool& pool, Work work) {
   using Result = std::invoke_result_t<Work&>;
-  const auto run = [](Work inner) -> asio::awaitable<Result> { co_return inner(); };
-  co_return co_await asio::co_spawn(pool, run(std::move(work)), asio::use_awaitable);
+  if constexpr (std::is_void_v<Result>) {
+    std::function<void()> run = std::move(work);
+    co_await runOnPool(pool, std::move(run));
+  } else {
+    // Shared with what runs: it may still run when this coroutine is gone.
+    auto result = std::make_shared<std::optional<Result>>();
+    std::function<void()> run = [result, work = std::move(work)]() mutable { result->emplace(work()); };
+    co_await runOnPool(pool, std::move(run));
+    co_return std::move(**result);
+  }
 }
 
 }  // namespace counterfoil::server

@@ -19,7 +19,7 @@ namespace {
 
 namespace kafka = log::kafka;
 
-constexpr std::size_t kOutstanding = 64;
+constexpr std::size_t kRecordsOutstanding = 64;
 constexpr std::size_t kValueBytes = 400;
 constexpr int kTurns = 5;
 constexpr int kAnswerMilliseconds = 20'000;
@@ -30,7 +30,7 @@ struct Turn {
   double p99 = 0;
 };
 
-// Lets at most kOutstanding records out at once, and times each.
+// Lets at most kRecordsOutstanding records out at once, and times each.
 class Gate {
  public:
   // The number of a free place.
@@ -51,7 +51,7 @@ class Gate {
   }
   Turn finish(const Stopwatch& watch) {
     std::unique_lock guard(mutex_);
-    changed_.wait(guard, [&] { return free_.size() == kOutstanding; });
+    changed_.wait(guard, [&] { return free_.size() == kRecordsOutstanding; });
     if (failed_) throw Fault(ErrorCode::logUnavailable, "a record was not acknowledged in mid-run", "look at the brokers' logs");
     return {static_cast<double>(samples_.size()) / watch.seconds(), samples_.percentile(0.5), samples_.percentile(0.99)};
   }
@@ -62,14 +62,14 @@ class Gate {
 
  private:
   static std::vector<std::size_t> allPlaces() {
-    std::vector<std::size_t> places(kOutstanding);
+    std::vector<std::size_t> places(kRecordsOutstanding);
     std::iota(places.begin(), places.end(), 0U);
     return places;
   }
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::size_t> free_ = allPlaces();
-  std::array<Stopwatch, kOutstanding> started_;
+  std::array<Stopwatch, kRecordsOutstanding> started_;
   Samples samples_;
   bool failed_ = false;
 };

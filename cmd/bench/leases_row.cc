@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint64_t kStorm = 50'000;
 constexpr std::uint64_t kTail = 10'000;
-constexpr std::size_t kOutstanding = 2'000;
+constexpr std::size_t kLeasesOutstanding = 2'000;
 constexpr std::int64_t kStormTtlSeconds = 3'600;
 
 // A lease that is issued in the same commit, so that it lives until its time.
@@ -37,7 +37,8 @@ std::uint64_t liveLeases(Scratch& scratch) {
 
 Result storm(Scratch& scratch, Dice& dice, const BenchOptions& options) {
   std::uint64_t number = 0;
-  scratch.fill([&] { return issuedLease(dice, options.workspaces, 1'000'000'000 + number++, kStormTtlSeconds); }, kStorm, kOutstanding);
+  scratch.fill([&] { return issuedLease(dice, options.workspaces, 1'000'000'000 + number++, kStormTtlSeconds); }, kStorm,
+               kLeasesOutstanding);
   const std::uint64_t before = liveLeases(scratch);
   // All of them fall due at once: the time passes for the wall clock and the monotonic one alike.
   scratch.clock().pass((kStormTtlSeconds + 1) * kNanosecondsPerSecond);
@@ -71,14 +72,14 @@ std::vector<Result> leases(const BenchOptions& options) {
   Dice dice(7);
   std::uint64_t number = 0;
   const Stopwatch filling;
-  scratch.fill([&] { return issuedLease(dice, options.workspaces, number++, 86'400); }, options.leases, kOutstanding);
+  scratch.fill([&] { return issuedLease(dice, options.workspaces, number++, 86'400); }, options.leases, kLeasesOutstanding);
   if (options.note) options.note("leases: " + std::to_string(options.leases) + " made in " + std::to_string(filling.seconds()) + " s");
   // A snapshot, and behind it a tail that only the log has: the one written at the next stop is put aside.
   scratch.close();
   const std::filesystem::path kept = scratch.folder() / "snapshot.kept";
   std::filesystem::copy_file(scratch.snapshot(), kept);
   scratch.reopen();
-  scratch.fill([&] { return issuedLease(dice, options.workspaces, number++, 86'400); }, kTail, kOutstanding);
+  scratch.fill([&] { return issuedLease(dice, options.workspaces, number++, 86'400); }, kTail, kLeasesOutstanding);
   scratch.close();
   const double snapshotBytes = static_cast<double>(std::filesystem::file_size(kept));
   std::filesystem::rename(kept, scratch.snapshot());

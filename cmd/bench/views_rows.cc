@@ -13,7 +13,7 @@
 namespace counterfoil::cmd::bench {
 namespace {
 
-constexpr std::size_t kOutstanding = 1'000;
+constexpr std::size_t kViewsOutstanding = 1'000;
 constexpr double kLivePerSecond = 5'000;
 
 views::ViewRunnerOptions runnerOptions(const Scratch& scratch, std::size_t workers) {
@@ -35,8 +35,8 @@ void mustBeHealthy(views::ViewRunner& runner) {
 
 std::vector<Result> rebuildViews(const BenchOptions& options) {
   Scratch scratch(options.folder, options.workspaces);
-  Mix mix(MixKind::full, 1, options.workspaces, kOutstanding);
-  scratch.fill(mix, options.entries, kOutstanding);
+  Mix mix(MixKind::full, 1, options.workspaces, kViewsOutstanding);
+  scratch.fill(mix, options.entries, kViewsOutstanding);
   std::vector<Figure> figures;
   double perCore = 0;
   for (const std::size_t workers : {std::size_t{1}, std::size_t{0}}) {
@@ -68,8 +68,8 @@ std::vector<Result> rebuildViews(const BenchOptions& options) {
 
 std::vector<Result> viewLag(const BenchOptions& options) {
   Scratch scratch(options.folder, options.workspaces);
-  Mix mix(MixKind::full, 1, options.workspaces, kOutstanding);
-  scratch.fill(mix, 2'000 + 20 * options.workspaces, kOutstanding);
+  Mix mix(MixKind::full, 1, options.workspaces, kViewsOutstanding);
+  scratch.fill(mix, 2'000 + 20 * options.workspaces, kViewsOutstanding);
   views::ViewRunner runner(scratch.log(), scratch.ring(), runnerOptions(scratch, 0));
   runner.catchUp();
   runner.follow();
@@ -79,7 +79,7 @@ std::vector<Result> viewLag(const BenchOptions& options) {
   while (whole.seconds() < options.seconds) {
     // A hundredth of a second's worth, then the last one is waited for; what is late is made up for.
     const auto goal = static_cast<std::uint64_t>(whole.seconds() * kLivePerSecond) + 1;
-    if (goal > sent + 1) scratch.fill(mix, goal - sent - 1, kOutstanding);
+    if (goal > sent + 1) scratch.fill(mix, goal - sent - 1, kViewsOutstanding);
     const write::Answer answer = scratch.ask(mix.next());
     sent = goal;
     const Stopwatch behind;
@@ -124,8 +124,8 @@ std::vector<Result> queries(const BenchOptions& options) {
       {query::ListKind::denials, "denials", {}, 10},
   };
   Scratch scratch(options.folder, 1);
-  Mix mix(MixKind::full, 1, 1, kOutstanding);
-  scratch.fill(mix, options.entries, kOutstanding);
+  Mix mix(MixKind::full, 1, 1, kViewsOutstanding);
+  scratch.fill(mix, options.entries, kViewsOutstanding);
   views::ViewRunner runner(scratch.log(), scratch.ring(), runnerOptions(scratch, 0));
   runner.requestRebuildAll();
   runner.catchUp();

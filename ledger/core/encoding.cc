@@ -159,7 +159,7 @@ bool isDigit(char character) {
 }
 
 // A reader of fixed forms: once something did not fit, `good` stays false.
-struct Reader {
+struct TextReader {
   std::string_view rest;
   bool good = true;
 
@@ -184,7 +184,7 @@ struct Reader {
 };
 
 // ".123": nanoseconds; 0 without a fraction.
-std::int64_t readFraction(Reader& reader) {
+std::int64_t readFraction(TextReader& reader) {
   if (!reader.take('.')) return 0;
   std::int64_t nanoseconds = 0;
   std::int64_t unit = kNanosecondsPerSecond;
@@ -198,7 +198,7 @@ std::int64_t readFraction(Reader& reader) {
 }
 
 // "Z", "+01:00": seconds east of UTC.
-std::int64_t readOffset(Reader& reader) {
+std::int64_t readOffset(TextReader& reader) {
   if (reader.take('Z')) return 0;
   const bool west = reader.take('-');
   if (!west) reader.must('+');
@@ -368,7 +368,7 @@ std::string toRfc3339(Timestamp time) {
 }
 
 std::optional<Timestamp> fromRfc3339(std::string_view text) {
-  Reader reader{text};
+  TextReader reader{text};
   Date date{};
   date.year = reader.digits(4);
   reader.must('-');

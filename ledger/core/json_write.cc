@@ -24,10 +24,6 @@ void appendHex(crypto::Bytes bytes, std::string& out) {
   }
 }
 
-crypto::Bytes bytesOf(std::string_view data) {
-  return {reinterpret_cast<const std::uint8_t*>(data.data()), data.size()};
-}
-
 void appendNumber(std::uint64_t value, std::string& out) {
   std::array<char, 20> digits;
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
@@ -53,7 +49,7 @@ void appendEscaped(char c, std::string& out) {
       return;
     default:
       out += "\\u00";
-      appendHex(bytesOf({&c, 1}), out);
+      appendHex(crypto::bytesOf({&c, 1}), out);
   }
 }
 
@@ -138,7 +134,7 @@ void appendValue(const FieldTable& field, const FieldValue& value, std::string& 
       return appendJsonString(value.text(), out);
     case FieldType::data:
       out += '"';
-      appendHex(bytesOf(value.text()), out);
+      appendHex(crypto::bytesOf(value.text()), out);
       out += '"';
       return;
     case FieldType::textList:
@@ -188,7 +184,7 @@ void appendCommitment(const StructValue& commitment, bool withPath, const std::v
   const std::string_view path = commitment.text(Field::path);
   JsonObject object(out);
   if (withPath) object.text("path", path);
-  writeHex("commitment", bytesOf(commitment.text(Field::digest)), object, out);
+  writeHex("commitment", crypto::bytesOf(commitment.text(Field::digest)), object, out);
   const auto found = std::find_if(disclosed.begin(), disclosed.end(), [&](const DisclosedValue& item) { return item.path == path; });
   if (found != disclosed.end()) object.text("value", found->value);
   object.end();

@@ -20,9 +20,9 @@ enum class SecretForm : std::uint8_t { none, value, sha256, fingerprint };
 
 // One field. Which members mean something is said by the FieldTable's type; all-zero is "absent".
 struct FieldValue {
-  std::uint64_t number = 0;        // booleans, numbers, enumerations, times (two's complement)
-  const void* data = nullptr;      // text and data: bytes; textList: std::string_view; structure(List): StructValue
-  std::uint32_t count = 0;         // bytes or items
+  std::uint64_t number = 0;                  // booleans, numbers, enumerations, times (two's complement)
+  const void* data = nullptr;                // text and data: bytes; textList: std::string_view; structure(List): StructValue
+  std::uint32_t count = 0;                   // bytes or items
   SecretForm secretForm = SecretForm::none;  // of a secret field before redaction; fingerprint once redacted
 
   std::string_view text() const { return {static_cast<const char*>(data), count}; }
@@ -30,6 +30,7 @@ struct FieldValue {
   std::span<const StructValue> structures() const;
   bool absent() const { return number == 0 && count == 0; }
   static FieldValue ofText(std::string_view text) { return {0, text.data(), static_cast<std::uint32_t>(text.size()), SecretForm::none}; }
+  static FieldValue ofBytes(crypto::Bytes bytes) { return ofText({reinterpret_cast<const char*>(bytes.data()), bytes.size()}); }
   static FieldValue ofTexts(std::span<const std::string_view> texts) {
     return {0, texts.data(), static_cast<std::uint32_t>(texts.size()), SecretForm::none};
   }
@@ -79,7 +80,9 @@ struct StructValue {
   void setStructures(Arena& arena, Field field, std::span<const StructValue> values);
 };
 
-inline std::span<const StructValue> FieldValue::structures() const { return {static_cast<const StructValue*>(data), count}; }
+inline std::span<const StructValue> FieldValue::structures() const {
+  return {static_cast<const StructValue*>(data), count};
+}
 
 inline StructValue StructValue::structure(Field field) const {
   const FieldValue& value = get(field);

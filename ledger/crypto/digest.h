@@ -8,16 +8,25 @@
 #include <initializer_list>
 #include <memory>
 #include <span>
+#include <string_view>
 
 namespace counterfoil::crypto {
 
 using Bytes = std::span<const std::uint8_t>;
+
+// Valid as long as the text.
+inline Bytes bytesOf(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
 inline constexpr std::size_t kDigestSize = 32;
 using Digest = std::array<std::uint8_t, kDigestSize>;
 
 // SHA-256 of the concatenation of `parts`. Thread safe. Throws CryptoError if OpenSSL fails.
 Digest sha256(std::initializer_list<Bytes> parts);
-inline Digest sha256(Bytes bytes) { return sha256({bytes}); }
+inline Digest sha256(Bytes bytes) {
+  return sha256({bytes});
+}
 
 // Incremental SHA-256. Not thread safe; may be reset and used again.
 class Sha256 {

@@ -12,14 +12,6 @@ namespace {
 
 constexpr std::size_t kNonceBytes = crypto::kAeadNonceSize;
 
-crypto::Bytes bytesOf(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
-FieldValue ofBytes(crypto::Bytes bytes) {
-  return FieldValue::ofText({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-}
-
 // number, seq, leaf hash, SHA-256(canonical newKeys).
 using AssociatedData = std::array<std::uint8_t, 8 + 8 + crypto::kDigestSize + crypto::kDigestSize>;
 
@@ -59,8 +51,8 @@ std::span<StructValue> toValues(Arena& arena, const std::vector<WrappedKey>& key
 void encodeSealed(Arena& arena, const Entry& entry, std::vector<std::uint8_t>& out) {
   const RedactionResult& redaction = entry.redaction();
   StructValue sealed = makeStruct(arena, *schemaTables().sealed);
-  sealed.at(Field::entry) = ofBytes(entry.bytes());
-  sealed.at(Field::requestDigest) = ofBytes(redaction.requestDigest);
+  sealed.at(Field::entry) = FieldValue::ofBytes(entry.bytes());
+  sealed.at(Field::requestDigest) = FieldValue::ofBytes(redaction.requestDigest);
   sealed.setNumber(Field::fingerprintGeneration, redaction.fingerprintGeneration);
   const std::span<StructValue> disclosures = arena.array<StructValue>(redaction.disclosures.size());
   std::size_t total = 0;
@@ -69,9 +61,9 @@ void encodeSealed(Arena& arena, const Entry& entry, std::vector<std::uint8_t>& o
     StructValue& to = disclosures[index];
     to = makeStruct(arena, *schemaTables().sealedDisclosure);
     to.at(Field::path) = FieldValue::ofText(from.path);
-    to.at(Field::keyId) = ofBytes(from.keyId.bytes);
-    to.at(Field::nonce) = ofBytes(from.nonce);
-    to.at(Field::sealed) = ofBytes(from.sealed);
+    to.at(Field::keyId) = FieldValue::ofBytes(from.keyId.bytes);
+    to.at(Field::nonce) = FieldValue::ofBytes(from.nonce);
+    to.at(Field::sealed) = FieldValue::ofBytes(from.sealed);
     total += from.sealed.size();
   }
   COUNTERFOIL_CHECK(total <= limits::kDisclosureBytesMax);
@@ -163,8 +155,8 @@ std::vector<std::uint8_t> sealRecord(const Entry& entry, const LogKey& key, cons
   key.aead.seal(nonce, data, use.scratch.plain, sealed.subspan(kNonceBytes));
 
   StructValue record = makeStruct(arena, *schemaTables().record);
-  record.at(Field::sealed) = ofBytes(sealed);
-  record.at(Field::keyId) = ofBytes(key.id.bytes);
+  record.at(Field::sealed) = FieldValue::ofBytes(sealed);
+  record.at(Field::keyId) = FieldValue::ofBytes(key.id.bytes);
   record.setStructures(arena, Field::newKeys, wrapped);
   constexpr std::size_t kAroundSealed = 256;  // and no new key, as usual
   std::vector<std::uint8_t> result;
@@ -190,7 +182,7 @@ OpenOutcome open(WorkspaceKeys& keys, Sequence seq, const LeafHash& leaf, crypto
   Arena& arena = use.scratch.arena;
   const DecodeResult record = decodeCanonical(*schemaTables().record, value, Strictness::strict, arena);
   if (!record) return OpenOutcome::damaged;
-  const crypto::Bytes sealed = bytesOf(record.value.text(Field::sealed));
+  const crypto::Bytes sealed = crypto::bytesOf(record.value.text(Field::sealed));
   const std::string_view idBytes = record.value.text(Field::keyId);
   KeyId id;
   if (idBytes.size() != id.bytes.size() || sealed.size() < kNonceBytes + crypto::kAeadTagSize) return OpenOutcome::damaged;

@@ -29,10 +29,6 @@ std::string_view kindText(PrincipalKind kind) {
   return "unspecified";
 }
 
-crypto::Bytes bytesOf(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
 }  // namespace
 
 crypto::Bytes DataKey::keyBytes() const {
@@ -120,7 +116,7 @@ void WorkspaceKeys::State::needKek() {
 }
 
 DirectoryTag WorkspaceKeys::State::tagOf(const MacKey& key, PrincipalKind kind, std::string_view id) const {
-  return key.hmac.mac({bytesOf(kindText(kind)), bytesOf("\n"), bytesOf(id)});
+  return key.hmac.mac({crypto::bytesOf(kindText(kind)), crypto::bytesOf("\n"), crypto::bytesOf(id)});
 }
 
 WorkspaceKeys::WorkspaceKeys(std::unique_ptr<State> state) : state_(std::move(state)) {}

@@ -19,10 +19,6 @@ std::uint8_t* putInteger(std::uint8_t* out, std::uint64_t value) {
   return out;
 }
 
-FieldValue ofBytes(crypto::Bytes bytes) {
-  return FieldValue::ofText({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-}
-
 std::size_t sealedBytes(KeyPurpose purpose) {
   return kKeyBytes + (purpose == KeyPurpose::subject ? kDirectoryTagBytes : 0) + crypto::kAeadTagSize;
 }
@@ -46,12 +42,12 @@ std::array<std::uint8_t, 40> wrapAssociatedData(WorkspaceNumber workspace, const
 
 StructValue toValue(Arena& arena, const WrappedKey& key) {
   StructValue value = makeStruct(arena, *schemaTables().wrappedKey);
-  value.at(Field::keyId) = ofBytes(key.keyId.bytes);
+  value.at(Field::keyId) = FieldValue::ofBytes(key.keyId.bytes);
   value.setNumber(Field::purpose, static_cast<std::uint64_t>(key.purpose));
   value.setNumber(Field::generation, key.generation);
   value.setNumber(Field::kek, key.kek);
-  value.at(Field::nonce) = ofBytes(key.nonce);
-  value.at(Field::sealed) = ofBytes(key.sealed);
+  value.at(Field::nonce) = FieldValue::ofBytes(key.nonce);
+  value.at(Field::sealed) = FieldValue::ofBytes(key.sealed);
   return value;
 }
 

@@ -6,7 +6,6 @@ namespace {
 // A write-ahead log this many times over its mark has readers that never let it be reset: then the next checkpoint waits for them.
 constexpr int kPatience = 4;
 constexpr int kReaderWaitMs = 20;
-constexpr int kBusyMs = 5'000;
 
 int stepOnce(const Statement& statement) {
   StatementUse use(statement);

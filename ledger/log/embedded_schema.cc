@@ -19,7 +19,6 @@ constexpr int kApplicationId = 0x43464c47;
 constexpr int kFormat = 1;
 // Rows carry the header's fields and little else beside the value.
 constexpr int kRowBytesMax = static_cast<int>(limits::kRecordBytesMax) + 1024;
-constexpr int kBusyMs = 5'000;
 
 // STRICT, so that a column holds what it says; the position is the row id, so that rows lie in log order.
 constexpr const char* kTable =

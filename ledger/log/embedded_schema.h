@@ -33,6 +33,9 @@ Connection openForWriting(const EmbeddedPlace& place);
 // A connection that neither writes nor checkpoints, not even when it is the last to close. Needs no lock. Faults as above.
 Connection openForReading(const EmbeddedPlace& place);
 
+// How long a connection waits for another one's lock.
+inline constexpr int kBusyMs = 5'000;
+
 inline constexpr const char* kInsertRow = "INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 inline constexpr const char* kSelectRows =
     "SELECT position, kind, version, level, term, pseq, node, incarnation, workspace, seq, previous, leaf, value FROM records "

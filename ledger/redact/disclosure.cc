@@ -16,10 +16,6 @@ using WipingString = std::basic_string<char, std::char_traits<char>, crypto::Wip
 constexpr std::size_t kSaltBytes = 16;
 constexpr std::size_t kSaltDigits = 22;
 
-crypto::Bytes bytesOf(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
 // number "\n" entry id (hex) "\n", before the field path: what salt and disclosure key are bound to.
 class Place {
  public:
@@ -34,7 +30,7 @@ class Place {
     *out++ = '\n';
     size_ = static_cast<std::size_t>(out - text_.data());
   }
-  crypto::Bytes bytes() const { return bytesOf({text_.data(), size_}); }
+  crypto::Bytes bytes() const { return crypto::bytesOf({text_.data(), size_}); }
 
  private:
   std::array<char, 20 + 1 + 2 * std::tuple_size_v<decltype(EntryId::bytes)> + 1> text_;
@@ -56,7 +52,7 @@ constexpr char kFirstBlock = 1;
 struct DisclosureKey {
   crypto::Digest bytes;
   DisclosureKey(const SubjectKey& key, const Place& place, std::string_view path) {
-    bytes = key.expand().mac({bytesOf(kDisclosureLabel), place.bytes(), bytesOf(path), bytesOf({&kFirstBlock, 1})});
+    bytes = key.expand().mac({crypto::bytesOf(kDisclosureLabel), place.bytes(), crypto::bytesOf(path), crypto::bytesOf({&kFirstBlock, 1})});
   }
   DisclosureKey(const DisclosureKey&) = delete;
   DisclosureKey& operator=(const DisclosureKey&) = delete;
@@ -149,7 +145,7 @@ class SaltsAndKeys {
       const std::size_t from = messages.size();
       messages.append(label).append(reinterpret_cast<const char*>(place.bytes().data()), place.bytes().size()).append(path);
       if (job >= count_) messages += kFirstBlock;
-      jobs[job] = {&key, bytesOf(std::string_view(messages).substr(from))};
+      jobs[job] = {&key, crypto::bytesOf(std::string_view(messages).substr(from))};
     };
     for (std::size_t index = 0; index < count_; ++index) {
       add(index, values[index].key->hmac(), kSaltLabel, values[index].path);
@@ -190,8 +186,8 @@ void commitTogether(WorkspaceNumber workspace, const EntryId& entry, const Place
     WipingString json;
     json.reserve(value.size() + value.size() / 8 + path.size() + kSaltDigits + 16);
     appendDisclosureText(toBase64Url(derived.salt(index)), path, value, json);
-    disclosed[index].encoded = toBase64Url(bytesOf(json));
-    encoded[index] = bytesOf(disclosed[index].encoded);
+    disclosed[index].encoded = toBase64Url(crypto::bytesOf(json));
+    encoded[index] = crypto::bytesOf(disclosed[index].encoded);
   }
   std::array<crypto::Digest, kTogether> digests;
   crypto::sha256Together(std::span(encoded).first(values.size()), digests);
@@ -204,7 +200,8 @@ void commitTogether(WorkspaceNumber workspace, const EntryId& entry, const Place
     result.disclosure.keyId = values[index].key->id();
     result.disclosure.nonce = values[index].nonce;
     result.disclosure.sealed.resize(encoded[index].size() + crypto::kAeadTagSize);
-    sealer.seal(derived.key(index), values[index].nonce, bytesOf(disclosed[index].associated), encoded[index], result.disclosure.sealed);
+    sealer.seal(derived.key(index), values[index].nonce, crypto::bytesOf(disclosed[index].associated), encoded[index],
+                result.disclosure.sealed);
   }
 }
 
@@ -226,7 +223,7 @@ std::optional<crypto::SecretBytes> disclose(const SubjectKey& key, WorkspaceNumb
   WipingString associated;
   appendAssociatedData(workspace, entry, path, associated);
   const crypto::AeadKey aead{crypto::Bytes(DisclosureKey(key, Place(workspace, entry), path).bytes)};
-  const auto encoded = aead.open(disclosure.nonce, bytesOf(associated), disclosure.sealed);
+  const auto encoded = aead.open(disclosure.nonce, crypto::bytesOf(associated), disclosure.sealed);
   if (!encoded || !crypto::equalConstantTime(crypto::sha256(encoded->bytes()), commitment)) return std::nullopt;
   auto json = fromBase64Url(encoded->text());
   if (!json) return std::nullopt;

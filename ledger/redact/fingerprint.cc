@@ -15,10 +15,6 @@ constexpr std::string_view kAddressPrefix = "n2:";
 // Sixteen bytes in base64url.
 constexpr std::size_t kTagDigits = 22;
 
-crypto::Bytes bytesOf(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
 std::string firstHalf(std::string_view prefix, const crypto::Digest& digest) {
   std::string result(prefix);
   result += toBase64Url(crypto::Bytes(digest).first(16));
@@ -79,7 +75,7 @@ bool isPseudonym(std::string_view text) {
 }
 
 std::string addressPseudonymOf(const SubjectKey& key, std::string_view normalisedAddress) {
-  return firstHalf(kAddressPrefix, key.hmac().mac({bytesOf("counterfoil address v1\n"), bytesOf(normalisedAddress)}));
+  return firstHalf(kAddressPrefix, key.hmac().mac({crypto::bytesOf("counterfoil address v1\n"), crypto::bytesOf(normalisedAddress)}));
 }
 
 }  // namespace counterfoil::redact

@@ -16,10 +16,6 @@ namespace {
 constexpr std::size_t kLanes = crypto::ShortMessages::kLanes;
 constexpr std::size_t kLivingMax = 4;  // RedactionKeys::livingFingerprints
 
-crypto::Bytes bytesOf(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
 FingerprintTag tagOf(const crypto::Digest& mac) {
   FingerprintTag tag;
   std::copy_n(mac.begin(), tag.size(), tag.begin());
@@ -50,10 +46,10 @@ class SecretSearch::Glance {
     }
     if (all) {
       for (std::size_t index = 0; index < search_.living_.size(); ++index) ask(index, *tags[index]);
-    } else if (messages_.add(bytesOf(candidate))) {
+    } else if (messages_.add(crypto::bytesOf(candidate))) {
       if (messages_.full()) hashWaiting();
     } else {
-      const crypto::Digest digest = crypto::sha256(bytesOf(candidate));
+      const crypto::Digest digest = crypto::sha256(crypto::bytesOf(candidate));
       for (std::size_t index = 0; index < search_.living_.size(); ++index) {
         const FingerprintTag tag = fingerprintTag(*search_.living_[index], digest);
         memo_.keep(hashes[index], tag);
@@ -172,7 +168,7 @@ bool SecretSearch::search(std::string_view text, bool document, std::vector<Find
   if (std::any_of(clean_.begin(), clean_.end(), same)) return true;
   for (const std::string_view value : values_) {
     for (std::size_t at = text.find(value); at != std::string_view::npos; at = text.find(value, at + value.size())) {
-      findings.push_back({at, at + value.size(), kKnownSecretRule, crypto::sha256(bytesOf(value))});
+      findings.push_back({at, at + value.size(), kKnownSecretRule, crypto::sha256(crypto::bytesOf(value))});
     }
   }
   prepare();
@@ -195,7 +191,7 @@ bool SecretSearch::isOwnValue(std::string_view candidate) const {
 }
 
 bool SecretSearch::isSecret(std::string_view candidate, crypto::Digest& digest) {
-  digest = crypto::sha256(bytesOf(candidate));
+  digest = crypto::sha256(crypto::bytesOf(candidate));
   return isOwnValue(candidate) || std::find(digests_.begin(), digests_.end(), digest) != digests_.end() || isKnown(digest);
 }
 

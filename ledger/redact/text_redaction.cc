@@ -14,10 +14,6 @@ constexpr std::string_view kTooManyRule = "too-many-candidates";
 // What an entry's list may hold (kStructuresMax of the schema tables), the last one kept for "and more".
 constexpr std::size_t kRedactionsMax = 1'000;
 
-crypto::Bytes bytesOf(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
 bool isContact(std::string_view rule) {
   return rule == "email" || rule == "telephone";
 }
@@ -56,7 +52,7 @@ std::string_view TextRedaction::secret(const FieldValue& value, const FieldPath&
   }
   if (text.size() > limits::kSecretBytesMax) failTooLong(path, limits::kSecretBytesMax);
   search_.own(text);
-  return kept_.copy(fingerprint(crypto::sha256(bytesOf(text))));
+  return kept_.copy(fingerprint(crypto::sha256(crypto::bytesOf(text))));
 }
 
 std::string_view TextRedaction::identifier(std::string_view text, const FieldPath& path, std::size_t bytesMax, bool person) {
@@ -103,7 +99,7 @@ std::string_view TextRedaction::publicDigest(std::string_view text, const FieldP
 
 std::string_view TextRedaction::keyedDigest(std::string_view text, const FieldPath& path, std::size_t bytesMax) {
   if (text.size() > bytesMax) failTooLong(path, bytesMax);
-  return kept_.copy(toHex(keyedDigest(bytesOf(text))));
+  return kept_.copy(toHex(keyedDigest(crypto::bytesOf(text))));
 }
 
 std::string_view TextRedaction::scanned(std::string_view text, const FieldPath& path, std::size_t bytesMax) {
@@ -195,7 +191,7 @@ std::string TextRedaction::fingerprint(const crypto::Digest& valueDigest) {
 std::string_view TextRedaction::asFingerprint(std::string_view text, const FieldPath& path, std::string_view rule) {
   note(path, rule);
   // The secret's own fingerprint, if the whole text is nothing but that; else one of the text, so that equal ids stay equal.
-  return kept_.copy(fingerprint(crypto::sha256(bytesOf(text))));
+  return kept_.copy(fingerprint(crypto::sha256(crypto::bytesOf(text))));
 }
 
 bool TextRedaction::find(std::string_view text, bool contacts, bool document) {
@@ -235,7 +231,7 @@ std::string TextRedaction::replaced(std::string_view text, const FieldPath& path
     result += "[redacted:";
     result += finding.rule;
     result += ':';
-    result += fingerprint(finding.secret ? *finding.secret : crypto::sha256(bytesOf(taken)));
+    result += fingerprint(finding.secret ? *finding.secret : crypto::sha256(crypto::bytesOf(taken)));
     result += ']';
     from = finding.end;
     note(path, finding.rule);

@@ -12,10 +12,6 @@ namespace {
 
 constexpr std::size_t kReservedMax = 1'000'000;
 
-crypto::Bytes bytesOf(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
 void saveAnswer(ByteWriter& writer, const Answer& answer) {
   writer.number(static_cast<std::uint64_t>(answer.kind));
   writer.number(answer.denied ? 1 : 0);
@@ -78,7 +74,7 @@ std::optional<WindowEntry> IdWindow::find(const EntryId& id) const {
   const auto found = entries_.find(id);
   if (found == entries_.end()) return std::nullopt;
   WindowEntry entry{found->second.workspace, found->second.requestDigest, {}};
-  ByteReader reader(bytesOf(found->second.answer));
+  ByteReader reader(crypto::bytesOf(found->second.answer));
   loadAnswer(reader, entry.answer);
   entry.answer.receipt->number = entry.workspace;
   entry.answer.receipt->id = id;
@@ -145,7 +141,7 @@ void IdWindow::save(std::vector<std::uint8_t>& out) const {
     writer.fixed(id.bytes);
     writer.number(kept.workspace.value);
     writer.fixed(kept.requestDigest);
-    writer.fixed(bytesOf(kept.answer));
+    writer.fixed(crypto::bytesOf(kept.answer));
   }
 }
 

@@ -7,10 +7,12 @@ namespace {
 
 constexpr std::size_t kUpdatesMax = 64;  // prepared ones kept; more shapes of change share one that sets every column
 
-bool isBytes(ColumnType type) { return type == ColumnType::leaf || type == ColumnType::blob; }
-bool isText(ColumnType type) { return type == ColumnType::text; }
-
-crypto::Bytes bytesOf(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+bool isBytes(ColumnType type) {
+  return type == ColumnType::leaf || type == ColumnType::blob;
+}
+bool isText(ColumnType type) {
+  return type == ColumnType::text;
+}
 
 std::string insertSql(const Table& table) {
   std::string sql = "INSERT INTO " + table.name + " VALUES(?";
@@ -42,7 +44,7 @@ void encodeRow(const Table& table, const Cell* cells, Columns columns, RowEncode
     if (cell.null) {
       encoder.null();
     } else if (isBytes(type)) {
-      encoder.blob(bytesOf(cell.text));
+      encoder.blob(crypto::bytesOf(cell.text));
     } else if (isText(type) || type == ColumnType::name) {
       encoder.text(cell.text);
     } else {
@@ -62,7 +64,7 @@ void RowWriter::insert(const std::vector<Cell>& cells) {
     if (cell.null) {
       insert.bindNull(parameter);
     } else if (isBytes(table_.columns[index].type)) {
-      insert.bindBlob(parameter, bytesOf(cell.text));
+      insert.bindBlob(parameter, crypto::bytesOf(cell.text));
     } else if (isText(table_.columns[index].type)) {
       insert.bindText(parameter, cell.text);
     } else {
@@ -222,7 +224,7 @@ void RowCache::bind(Statement& statement, int parameter, const Row& row, std::si
   } else if (isText(type)) {
     statement.bindText(parameter, row.text(column));
   } else if (isBytes(type)) {
-    statement.bindBlob(parameter, bytesOf(row.text(column)));
+    statement.bindBlob(parameter, crypto::bytesOf(row.text(column)));
   } else {
     statement.bindNumber(parameter, row.number(column));
   }

@@ -23,12 +23,8 @@ namespace {
   throw Fault(ErrorCode::badToken, "the token is not valid here", "get a new one: `counterfoil token mint`");
 }
 
-crypto::Bytes bytesOf(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
 bool equal(std::string_view left, std::string_view right) {
-  return left.size() == right.size() && crypto::equalConstantTime(bytesOf(left), bytesOf(right));
+  return left.size() == right.size() && crypto::equalConstantTime(crypto::bytesOf(left), crypto::bytesOf(right));
 }
 
 // Tokens are known again by a keyed hash: whoever sends others cannot find one that is taken for it, and it costs a tenth of SHA-256.

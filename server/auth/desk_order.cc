@@ -14,12 +14,8 @@ namespace {
 constexpr std::string_view kRole = "node";  // no role of the API (roles.h)
 constexpr std::int64_t kLeewaySeconds = 5;
 
-crypto::Bytes bytesOf(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
 std::string audienceOf(std::string_view origin, std::string_view order) {
-  return std::string(origin) + "/token-desk/" + toHex(crypto::sha256(bytesOf(order)));
+  return std::string(origin) + "/token-desk/" + toHex(crypto::sha256(crypto::bytesOf(order)));
 }
 
 }  // namespace
@@ -50,8 +46,8 @@ std::string whoOrdered(const TokenKeys& keys, const Clock& clock, std::string_vi
   refuse(read && keys.known(read->keyId) && keys.verify(token, read->keyId));
   const TokenClaims& claims = read->claims;
   const std::string audience = audienceOf(origin, order);
-  refuse(claims.issuer == origin && crypto::equalConstantTime(bytesOf(claims.audience), bytesOf(audience)) && claims.role == kRole &&
-         claims.workspace == "*" && claims.certificate.empty() && parseSubject(claims.subject));
+  refuse(claims.issuer == origin && crypto::equalConstantTime(crypto::bytesOf(claims.audience), crypto::bytesOf(audience)) &&
+         claims.role == kRole && claims.workspace == "*" && claims.certificate.empty() && parseSubject(claims.subject));
   const std::int64_t lifetime = claims.expiresAt - claims.issuedAt;
   const std::int64_t now = clock.wall().nanoseconds / kNanosecondsPerSecond;
   refuse(lifetime > 0 && lifetime <= kDeskOrderSeconds && claims.notBefore == claims.issuedAt && claims.issuedAt <= now + kLeewaySeconds);

@@ -21,7 +21,7 @@ struct Streams {
   std::shared_ptr<StreamCache> cache;
 };
 
-struct Listener {
+struct StreamListener {
   WorkspaceNumber workspace;
   std::uint64_t next = 0;          // the seq to look at
   std::vector<std::string> kinds;  // sorted; empty: all
@@ -37,14 +37,14 @@ void appendEvent(const StreamEntry& entry, std::string& out) {
 }
 
 // Milliseconds until the token ends, 0 if it has ended or was revoked.
-std::int64_t tokenLeft(const Streams& streams, const Caller& caller, const Listener& listener) {
+std::int64_t tokenLeft(const Streams& streams, const Caller& caller, const StreamListener& listener) {
   const std::int64_t left = (caller.expiresAt.nanoseconds - streams.service.clock.wall().nanoseconds) / kNanosecondsPerMillisecond;
   // Earlier revocations were looked at when the stream began, so only those that reach beyond its beginning count.
   if (left <= 0 || streams.service.authenticator.isRevoked(caller.tokenId, caller.subject, listener.began)) return 0;
   return left;
 }
 
-asio::awaitable<StreamPage> nextPage(const Streams& streams, const Listener& listener, std::uint64_t size) {
+asio::awaitable<StreamPage> nextPage(const Streams& streams, const StreamListener& listener, std::uint64_t size) {
   if (auto page = streams.cache->cached(listener.workspace, listener.next)) co_return std::move(*page);
   const auto read = [&] {
     if (!listener.kinds.empty() && size - listener.next > kFarBehind) {
@@ -56,7 +56,7 @@ asio::awaitable<StreamPage> nextPage(const Streams& streams, const Listener& lis
   co_return page;
 }
 
-asio::awaitable<void> sendPage(const Streams& streams, Exchange& exchange, const Listener& listener, const StreamPage& page) {
+asio::awaitable<void> sendPage(const Streams& streams, Exchange& exchange, const StreamListener& listener, const StreamPage& page) {
   std::string chunk;
   for (const auto& entry : page.entries) {
     if (!listener.wants(*entry)) continue;
@@ -68,7 +68,7 @@ asio::awaitable<void> sendPage(const Streams& streams, Exchange& exchange, const
   if (!chunk.empty()) co_await exchange.send(chunk, streams.options.sendMilliseconds);
 }
 
-asio::awaitable<void> follow(const Streams& streams, Call& call, Listener& listener) {
+asio::awaitable<void> follow(const Streams& streams, Call& call, StreamListener& listener) {
   Exchange& exchange = call.exchange;
   std::int64_t idle = 0;
   while (!exchange.ending()) {
@@ -123,7 +123,7 @@ asio::awaitable<Response> stream(Call& call, const Streams& streams, std::vector
     }
   }
   requireKnown(single, {"after"});
-  Listener listener;
+  StreamListener listener;
   listener.workspace = workspaceOf(streams.service, call);
   listener.kinds = query::expandKinds(filters);
   listener.began = streams.service.clock.wall();

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "ledger/log/lock_file.h"
-#include "tests/e2e/kafka_nodes.h"
+#include "tests/e2e/kafka/kafka_nodes.h"
 #include "tests/e2e/running_server.h"
 
 namespace counterfoil::test {

@@ -22,7 +22,7 @@ using testing::Not;
 using testing::SizeIs;
 
 constexpr const char* kToken = "s.test-token-of-the-ledger";
-constexpr const char* kPolicy = "name = \"p\"\n[[rule]]\nname = \"all\"\neffect = \"allow\"\nmaxTtlSeconds = 900\n";
+constexpr const char* kServicePolicy = "name = \"p\"\n[[rule]]\nname = \"all\"\neffect = \"allow\"\nmaxTtlSeconds = 900\n";
 
 std::string request(const std::string& kind, const std::string& id) {
   return R"({"credential":"git_token","grantee":{"kind":")" + kind + R"(","id":")" + id +
@@ -65,7 +65,7 @@ class KeyService : public testing::Test {
     ASSERT_EQ(made.status, 0) << made;
     ASSERT_EQ(ledger.run({"workspace", "create", "w1"}).status, 0);
     const fs::path policy = ledger.root() / "policy.toml";
-    writeBytes(policy, kPolicy);
+    writeBytes(policy, kServicePolicy);
     const Result set = ledger.in({"policy", "set", policy.string()});
     ASSERT_EQ(set.status, 0) << set;
   }
@@ -330,7 +330,7 @@ TEST_F(KeyService, AStartAsksOnceForEachWorkspace) {
     for (std::size_t number = 0; number < workspaces; ++number) {
       const std::string id = "shop-" + std::to_string(number);
       ASSERT_EQ(owner.post("/v1/workspaces", R"({"id":")" + id + "\"}").status, 201);
-      ASSERT_EQ(owner.ask("PUT", "/v1/workspaces/" + id + "/policy", kPolicy, "text/toml").status, 200);
+      ASSERT_EQ(owner.ask("PUT", "/v1/workspaces/" + id + "/policy", kServicePolicy, "text/toml").status, 200);
       ASSERT_EQ(owner.post("/v1/workspaces/" + id + "/leases", request("human", "alice@example.com")).status, 201);
     }
     EXPECT_EQ(server.stop(), 0);

@@ -7,7 +7,7 @@
 namespace counterfoil::test {
 namespace {
 
-constexpr std::string_view kPolicy = R"(name = "p"
+constexpr std::string_view kLeasePolicy = R"(name = "p"
 [[rule]]
 name = "git"
 effect = "allow"
@@ -28,7 +28,7 @@ approval = "required"
 
 class Leases : public testing::Test {
  protected:
-  Leases() { EXPECT_EQ(ledger_.in({"policy", "set", "-"}, kPolicy).status, 0); }
+  Leases() { EXPECT_EQ(ledger_.in({"policy", "set", "-"}, kLeasePolicy).status, 0); }
 
   Result request(const std::string& lease, std::vector<std::string> more = {}, const std::string& ttl = "5m",
                  std::string_view secret = {}) {

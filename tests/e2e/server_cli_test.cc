@@ -32,9 +32,9 @@ approval = "required"
 )";
 
 // A server on a port of its own choice.
-class RunningServer {
+class ServerOfVerbs {
  public:
-  explicit RunningServer(const LedgerFolder& ledger)
+  explicit ServerOfVerbs(const LedgerFolder& ledger)
       : process_({"serve", "--data", ledger.data().string(), "--listen", "127.0.0.1:0", "--admin-listen", "none"}) {
     constexpr std::string_view kSays = "counterfoil serves ";
     std::size_t at = std::string::npos;
@@ -154,7 +154,7 @@ class ServerCli : public testing::Test {
 
 TEST_F(ServerCli, EveryVerbAnswersAsItDoesOnAFolder) {
   const LedgerFolder alone;
-  RunningServer server(ledger_);
+  ServerOfVerbs server(ledger_);
   for (const Step& step : everyVerb()) {
     const Result expected = alone.in(step.words, step.input);
     const Result found = ledger_.in(step.words, step.input);
@@ -190,7 +190,7 @@ TEST_F(ServerCli, EveryVerbAnswersAsItDoesOnAFolder) {
 }
 
 TEST_F(ServerCli, ARepeatIsRecordedOnce) {
-  RunningServer server(ledger_);
+  ServerOfVerbs server(ledger_);
   ASSERT_EQ(ledger_.in({"policy", "set", "-"}, kPolicy).status, 0);
   Ids ids(1);
   const std::vector<std::string> request = {"lease",   "request",    "--credential", "git_token", "--grantee", "agent:a",
@@ -203,7 +203,7 @@ TEST_F(ServerCli, ARepeatIsRecordedOnce) {
 }
 
 TEST_F(ServerCli, VerbsThatNeedTheFolderSayWhoHoldsIt) {
-  RunningServer server(ledger_);
+  ServerOfVerbs server(ledger_);
   const Result rebuilt = ledger_.run({"rebuild"});
   expectFault(rebuilt, "data_in_use", 3);
   // Its people's tokens come from the folder's own server only.
@@ -212,7 +212,7 @@ TEST_F(ServerCli, VerbsThatNeedTheFolderSayWhoHoldsIt) {
 }
 
 TEST_F(ServerCli, TheDemoPlaysThroughTheServerAsItsPeople) {
-  RunningServer server(ledger_);
+  ServerOfVerbs server(ledger_);
   const Result played = ledger_.run({"demo", "--json"});
   ASSERT_EQ(played.status, 0) << played;
   EXPECT_NE(played.out.find("\"workspace\":\"demo\""), std::string::npos) << played;
@@ -231,7 +231,7 @@ TEST_F(ServerCli, TheDemoPlaysThroughTheServerAsItsPeople) {
 
 TEST_F(ServerCli, AServerThatWasKilledIsForgotten) {
   {
-    RunningServer server(ledger_);
+    ServerOfVerbs server(ledger_);
     ASSERT_EQ(ledger_.in({"fact", "append"}, "{\"kind\":\"tool.invoked\",\"tool\":\"git\",\"outcome\":\"ok\"}\n").status, 0);
     server.end(SIGKILL);
   }
@@ -246,7 +246,7 @@ TEST_F(ServerCli, AServerThatWasKilledIsForgotten) {
 }
 
 TEST_F(ServerCli, TokensDecide) {
-  RunningServer server(ledger_);
+  ServerOfVerbs server(ledger_);
   const auto file = ledger_.root() / "token";
   const auto with = [&](std::vector<std::string> words) {
     words.insert(words.end(), {"--token-file", file.string()});
@@ -286,7 +286,7 @@ TEST_F(ServerCli, UrlsAreChecked) {
 }
 
 TEST_F(ServerCli, WhoWaitsForAnAnswerBeforeSendingMoreGetsIt) {
-  RunningServer server(ledger_);
+  ServerOfVerbs server(ledger_);
   Process appender(ledger_.words({"fact", "append", "--workspace", "w1"}));
   Ids ids(2);
   for (std::size_t round = 1; round <= 3; ++round) {
@@ -335,7 +335,7 @@ TEST_F(ServerCli, TailFollowsAcrossServersAndTheFolder) {
         ledger_.in({"fact", "append"}, std::string("{\"kind\":\"tool.invoked\",\"tool\":\"") + tool + "\",\"outcome\":\"ok\"}\n");
     EXPECT_EQ(done.status, 0) << done;
   };
-  auto server = std::make_unique<RunningServer>(ledger_);
+  auto server = std::make_unique<ServerOfVerbs>(ledger_);
   fact("first");
   Process all(ledger_.words({"tail", "--workspace", "w1", "--from-start"}));
   Process tools(ledger_.words({"tail", "--workspace", "w1", "--kind", "tool.*", "--after", "0"}));
@@ -350,7 +350,7 @@ TEST_F(ServerCli, TailFollowsAcrossServersAndTheFolder) {
   EXPECT_EQ(server->end(SIGTERM), 0);
   fact("third");  // into the folder
   waitFor("\"third\"");
-  server = std::make_unique<RunningServer>(ledger_);
+  server = std::make_unique<ServerOfVerbs>(ledger_);
   fact("fourth");
   waitFor("\"fourth\"");
   server->end(SIGKILL);

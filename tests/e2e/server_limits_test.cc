@@ -14,8 +14,8 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-constexpr const char* kStats = "/v1/workspaces/w1/stats";
-constexpr const char* kFacts = "/v1/workspaces/w1/facts";
+constexpr const char* kStatsPath = "/v1/workspaces/w1/stats";
+constexpr const char* kFactsPath = "/v1/workspaces/w1/facts";
 // What an idle connection may take of the server's memory: its first 4 KiB of input, its place in the loop, allocator slack.
 constexpr std::size_t kIdleBytesMax = 16 * 1'024;
 constexpr std::int64_t kServedWithinMs = 1'000;
@@ -29,7 +29,7 @@ std::string headOf(const std::string& method, const std::string& path, const std
 }
 
 std::string bulkHead(const std::string& token, std::size_t bytes) {
-  return headOf("POST", kFacts, token, "Content-Type: application/x-ndjson\r\nContent-Length: " + std::to_string(bytes) + "\r\n");
+  return headOf("POST", kFactsPath, token, "Content-Type: application/x-ndjson\r\nContent-Length: " + std::to_string(bytes) + "\r\n");
 }
 
 std::size_t countOf(std::string_view text, std::string_view what) {
@@ -53,7 +53,7 @@ class ServerLimits : public testing::Test {
     Latencies times;
     for (int index = 0; index < requests; ++index) {
       const std::int64_t started = nowMicroseconds();
-      const HttpAnswer answer = client.get(kStats);
+      const HttpAnswer answer = client.get(kStatsPath);
       times.add(nowMicroseconds() - started);
       EXPECT_EQ(answer.status, 200) << answer;
     }
@@ -138,7 +138,7 @@ TEST_F(ServerLimits, ACrowdAtTheLimitOfDescriptorsShutsNobodysView) {
   }
   HttpClient waiting = server.client("reader", "w1");
   crowd.closeAll();
-  EXPECT_EQ(waiting.get(kStats).status, 200);
+  EXPECT_EQ(waiting.get(kStatsPath).status, 200);
   EXPECT_TRUE(until(server.process(), 10'000, [&] { return descriptorsOf(pid) <= before + 6 * kTenants + 4; })) << descriptorsOf(pid);
   EXPECT_EQ(server.stop(), 0);
   EXPECT_LE(countOf(server.process().out + server.process().error, "connections_full"), 1U) << "told once, not once a connection";
@@ -270,14 +270,14 @@ TEST_F(ServerLimits, ALineCutByTheEndOfTheConnectionIsNotRecorded) {
     EXPECT_THAT(cut.read({}, 10'000), Not(HasSubstr("200 OK")));
     EXPECT_TRUE(cut.closed());
   }
-  const HttpAnswer next = member.post(kFacts, plainFact(ids.next()));
+  const HttpAnswer next = member.post(kFactsPath, plainFact(ids.next()));
   EXPECT_EQ(next.at({"receipt", "seq"}), "3") << "two lines before it, and the workspace's own entry: " << next;
   // The end of the body in the middle of a line is a line that is no JSON; a whole one needs no line end.
-  const HttpAnswer half = member.ask("POST", kFacts, plainFact(ids.next()) + last.substr(0, last.size() / 2), "application/x-ndjson");
+  const HttpAnswer half = member.ask("POST", kFactsPath, plainFact(ids.next()) + last.substr(0, last.size() / 2), "application/x-ndjson");
   EXPECT_EQ(half.status, 200);
   EXPECT_EQ(countOf(half.body, "\"receipt\""), 1U) << half;
   EXPECT_EQ(countOf(half.body, "malformed_json"), 1U) << half;
-  const HttpAnswer whole = member.ask("POST", kFacts, last, "application/x-ndjson");
+  const HttpAnswer whole = member.ask("POST", kFactsPath, last, "application/x-ndjson");
   EXPECT_EQ(countOf(whole.body, "\"receipt\""), 1U) << whole;
   EXPECT_EQ(server.stop(), 0);
   expectVerified(ledger_);
@@ -296,19 +296,19 @@ TEST_F(ServerLimits, HugeHeadsAndTokensAreRefusedAndNeverLogged) {
   std::string megabyte;
   while (megabyte.size() < 1'000'000) megabyte += canary;
   const auto isRefused = AllOf(StartsWith("HTTP/1.1 431"), HasSubstr("\"code\":\"header_too_large\""), Not(HasSubstr(canary)));
-  EXPECT_THAT(ask(headOf("GET", kStats, megabyte)), isRefused);
-  EXPECT_THAT(ask(headOf("GET", kStats, "x", "X-Long: " + megabyte + "\r\n")), isRefused);
+  EXPECT_THAT(ask(headOf("GET", kStatsPath, megabyte)), isRefused);
+  EXPECT_THAT(ask(headOf("GET", kStatsPath, "x", "X-Long: " + megabyte + "\r\n")), isRefused);
   std::string many;
   for (int index = 0; index < 5'000; ++index) many += "X-" + std::to_string(index) + ": 1\r\n";
-  EXPECT_THAT(ask(headOf("GET", kStats, "x", many)), isRefused);
+  EXPECT_THAT(ask(headOf("GET", kStatsPath, "x", many)), isRefused);
   EXPECT_THAT(ask("GET /" + megabyte + " HTTP/1.1\r\nHost: x\r\n\r\n"), AllOf(StartsWith("HTTP/1.1 431"), Not(HasSubstr(canary))));
   // Within the head's limit and over the token's.
   HttpClient nobody(server.address(), megabyte.substr(0, 12'000));
-  const HttpAnswer answer = nobody.get(kStats);
+  const HttpAnswer answer = nobody.get(kStatsPath);
   EXPECT_EQ(answer.status, 401) << answer;
   EXPECT_EQ(answer.at({"code"}), "bad_token");
   const std::string token = server.token("reader", "w1");
-  EXPECT_THAT(ask(headOf("GET", kStats, token, "Authorization: Bearer " + token + "\r\n")), StartsWith("HTTP/1.1 400"));
+  EXPECT_THAT(ask(headOf("GET", kStatsPath, token, "Authorization: Bearer " + token + "\r\n")), StartsWith("HTTP/1.1 400"));
   EXPECT_EQ(server.stop(), 0);
   EXPECT_THAT(server.process().error, Not(HasSubstr(canary)));
 }

@@ -15,7 +15,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-constexpr int kSoonMs = 5'000;
+constexpr int kManagerSoonMs = 5'000;
 
 // A descriptor of the manager's.
 class Held {
@@ -104,7 +104,7 @@ TEST_F(ServiceManager, ConnectionsWaitWhileTheServerRestarts) {
     RawClient early(socket.address());
     early.send("GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     ServeProcess server(ledger_, {}, options);
-    EXPECT_THAT(early.read({}, kSoonMs), StartsWith("HTTP/1.1 200"));
+    EXPECT_THAT(early.read({}, kManagerSoonMs), StartsWith("HTTP/1.1 200"));
     if (start == 1) {
       server.program().signal(SIGKILL);
       EXPECT_EQ(server.program().finish(), 128 + SIGKILL);

@@ -16,21 +16,21 @@
 namespace counterfoil::server {
 namespace {
 
-constexpr std::string_view kOrigin = "ledger.example/prod";
+constexpr std::string_view kDeskOrigin = "ledger.example/prod";
 constexpr std::string_view kOrder = R"({"request":"mint","role":"owner"})";
 constexpr std::string_view kBy = "operator:alice";
 
 class DeskOrderTest : public testing::Test {
  protected:
   std::string sign(std::string_view order = kOrder, std::string_view by = kBy) {
-    return signDeskOrder(keys_, clock_, random_, kOrigin, order, by);
+    return signDeskOrder(keys_, clock_, random_, kDeskOrigin, order, by);
   }
   // As sign() makes them.
   TokenClaims claims() {
     TokenClaims result;
-    result.issuer = kOrigin;
+    result.issuer = kDeskOrigin;
     const crypto::Bytes bytes(reinterpret_cast<const std::uint8_t*>(kOrder.data()), kOrder.size());
-    result.audience = std::string(kOrigin) + "/token-desk/" + toHex(crypto::sha256(bytes));
+    result.audience = std::string(kDeskOrigin) + "/token-desk/" + toHex(crypto::sha256(bytes));
     result.subject = kBy;
     result.role = "node";
     result.workspace = "*";
@@ -41,7 +41,7 @@ class DeskOrderTest : public testing::Test {
   }
   std::optional<ErrorCode> refusal(const std::string& token, std::string_view order = kOrder) {
     try {
-      EXPECT_EQ(whoOrdered(keys_, clock_, kOrigin, order, token), kBy);
+      EXPECT_EQ(whoOrdered(keys_, clock_, kDeskOrigin, order, token), kBy);
       return std::nullopt;
     } catch (const Fault& fault) {
       return fault.code();
@@ -96,7 +96,7 @@ TEST_F(DeskOrderTest, EveryClaimCounts) {
   };
   EXPECT_EQ(changed([](TokenClaims&) {}), std::nullopt);
   EXPECT_EQ(changed([](TokenClaims& one) { one.issuer = "ledger.example/other"; }), ErrorCode::badToken);
-  EXPECT_EQ(changed([](TokenClaims& one) { one.audience = kOrigin; }), ErrorCode::badToken);
+  EXPECT_EQ(changed([](TokenClaims& one) { one.audience = kDeskOrigin; }), ErrorCode::badToken);
   EXPECT_EQ(changed([](TokenClaims& one) { one.role = "owner"; }), ErrorCode::badToken);
   EXPECT_EQ(changed([](TokenClaims& one) { one.workspace = "acme"; }), ErrorCode::badToken);
   EXPECT_EQ(changed([](TokenClaims& one) { one.subject = "alice"; }), ErrorCode::badToken);
@@ -111,7 +111,7 @@ TEST_F(DeskOrderTest, AKeyOfOthersIsNotBelieved) {
 
 TEST_F(DeskOrderTest, IsNoTokenOfTheApi) {
   AuthenticatorOptions options;
-  options.audience = kOrigin;
+  options.audience = kDeskOrigin;
   Authenticator authenticator(keys_, clock_, options);
   try {
     authenticator.authenticate(sign(), "");

@@ -172,6 +172,11 @@ struct KafkaTestBroker::State {
   void accept() {
     const int peer = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (peer < 0) return;
+    if (refusals > 0) {
+      --refusals;
+      ::close(peer);
+      return;
+    }
     const int one = 1;
     ::setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     connections.emplace_back().descriptor = peer;
@@ -373,6 +378,7 @@ struct KafkaTestBroker::State {
   bool saysDuplicate = false;
   bool cutting = false;
   bool stopping = false;
+  std::size_t refusals = 0;  // of connections, still to come
   std::list<Connection> connections;
   int listener = -1;
   int waker = -1;
@@ -545,6 +551,11 @@ void KafkaTestBroker::cutConnections() {
   state_->cutting = true;
   state_->wake();
   state_->await(guard, [&] { return !state_->cutting; });
+}
+
+void KafkaTestBroker::refuseConnections(std::size_t count) {
+  const std::lock_guard guard(state_->mutex);
+  state_->refusals = count;
 }
 
 void KafkaTestBroker::setTopicSetting(const std::string& name, const std::string& value) {

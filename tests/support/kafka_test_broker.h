@@ -104,6 +104,8 @@ class KafkaTestBroker {
   void refuseProducerIds(std::int16_t error);
   bool awaitProducerIdRefused();
   void cutConnections();
+  // The next connections are closed as soon as they are made: a broker that is not there yet.
+  void refuseConnections(std::size_t count);
   // What DescribeConfigs says; by default the settings that docs/kafka.md asks for.
   void setTopicSetting(const std::string& name, const std::string& value);
 

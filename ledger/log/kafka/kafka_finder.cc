@@ -8,7 +8,7 @@
 namespace counterfoil::log::kafka {
 namespace {
 
-constexpr int kPollMilliseconds = 20;
+constexpr int kFindPollMilliseconds = 20;
 constexpr std::chrono::milliseconds kAnswer{500};
 // What lies between two records is read rather than passed over if it is no more than this: some four fetches of 64 KiB, which take about
 // as long as to begin anew elsewhere.
@@ -94,7 +94,7 @@ bool Finder::mayStillCome(rd_kafka_resp_err_t code, std::uint64_t offset) {
 Message Finder::fetch(std::uint64_t offset) {
   std::chrono::milliseconds waited{0};
   while (true) {
-    Message message = held_ != nullptr ? std::move(held_) : Message(rd_kafka_consume_queue(queue_.get(), kPollMilliseconds));
+    Message message = held_ != nullptr ? std::move(held_) : Message(rd_kafka_consume_queue(queue_.get(), kFindPollMilliseconds));
     const bool brings = message != nullptr && message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
     if (brings) {
       next_ = static_cast<std::uint64_t>(message->offset) + 1;
@@ -105,7 +105,7 @@ Message Finder::fetch(std::uint64_t offset) {
     if (message != nullptr && !mayStillCome(message->err, offset)) return nullptr;
     const auto first = beginning();
     if (first && offset < *first) return nullptr;
-    waited += std::chrono::milliseconds{kPollMilliseconds} + (first ? std::chrono::milliseconds{0} : kAnswer);
+    waited += std::chrono::milliseconds{kFindPollMilliseconds} + (first ? std::chrono::milliseconds{0} : kAnswer);
     if (waited >= settings_.answerWithin) throw faultOf("a record that is there does not come", "finding a record");
   }
 }

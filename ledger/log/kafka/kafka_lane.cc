@@ -9,7 +9,7 @@
 namespace counterfoil::log::kafka {
 namespace {
 
-constexpr int kPollMilliseconds = 100;
+constexpr int kLanePollMilliseconds = 100;
 constexpr const char* kHeaderName = "cf";
 
 // As the broker sent it: the library passes on any number, also one that its enumeration, and so a value of that type, cannot be.
@@ -141,12 +141,12 @@ void Lane::run() {
   const Queue queue(rd_kafka_queue_get_main(client_.get()));
   std::chrono::milliseconds silent{0};
   while (!ending_ || outstanding_ > 0) {
-    const Event event(rd_kafka_queue_poll(queue.get(), kPollMilliseconds));
+    const Event event(rd_kafka_queue_poll(queue.get(), kLanePollMilliseconds));
     if (event != nullptr) {
       if (rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_DR) silent = std::chrono::milliseconds{0};
       take(event.get());
     } else {
-      silent += std::chrono::milliseconds{kPollMilliseconds};
+      silent += std::chrono::milliseconds{kLanePollMilliseconds};
     }
     // What was in flight while the lane was condemned may have come back into the queue.
     if (condemned_ && outstanding_ > 0) {

@@ -6,7 +6,7 @@
 namespace counterfoil::log {
 namespace {
 
-constexpr int kPollMilliseconds = 100;
+constexpr int kGroupPollMilliseconds = 100;
 
 }  // namespace
 
@@ -75,7 +75,7 @@ void KafkaOwnership::rebalance(rd_kafka_t* client, rd_kafka_resp_err_t code, rd_
 void KafkaOwnership::run() {
   nameCurrentThread("kafka-owner");
   while (!stopping_) {
-    const kafka::Message message(rd_kafka_consumer_poll(client_.get(), kPollMilliseconds));
+    const kafka::Message message(rd_kafka_consumer_poll(client_.get(), kGroupPollMilliseconds));
     for (const PartitionId partition : owned_) attend_(partition);
     if (message == nullptr || message->err == RD_KAFKA_RESP_ERR_NO_ERROR || message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) continue;
     const std::lock_guard guard(mutex_);

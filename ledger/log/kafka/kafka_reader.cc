@@ -9,7 +9,7 @@
 namespace counterfoil::log::kafka {
 namespace {
 
-constexpr int kPollMilliseconds = 50;
+constexpr int kReadPollMilliseconds = 50;
 constexpr const char* kDamageHint = "run `counterfoil verify`; do not write to this topic with anything else";
 constexpr const char* kTruncationHint =
     "records were deleted, or the topic was made anew: find out who did it; a node serves again only with the whole log";
@@ -73,10 +73,10 @@ Message Reader::fetch(const FoldState& state) {
   std::chrono::milliseconds waited{0};
   while (true) {
     const bool expected = state.next.value < shared_->ends[partition_.value];
-    Message message(rd_kafka_consume_queue(queue_.get(), expected ? kPollMilliseconds : 0));
+    Message message(rd_kafka_consume_queue(queue_.get(), expected ? kReadPollMilliseconds : 0));
     if (message == nullptr) {
       if (!expected) return nullptr;
-      waited += std::chrono::milliseconds{kPollMilliseconds};
+      waited += std::chrono::milliseconds{kReadPollMilliseconds};
       if (waited >= settings_.answerWithin) throw faultOf("records that are there do not come", "reading");
       continue;
     }

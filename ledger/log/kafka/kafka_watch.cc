@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kHint =
     "records were deleted, or the topic was made anew: find out who did it; a node serves again only with the whole log";
-constexpr int kPollMilliseconds = 50;
+constexpr int kLookPollMilliseconds = 50;
 
 // Of a partition that is not empty. nullopt: its first record is no genesis. Throws Fault(logUnavailable) if it does not come.
 std::optional<Genesis> firstRecord(rd_kafka_topic_t* topic, const KafkaSettings& settings, std::int32_t partition) {
@@ -21,8 +21,8 @@ std::optional<Genesis> firstRecord(rd_kafka_topic_t* topic, const KafkaSettings&
   std::optional<Genesis> found;
   bool came = false;
   for (std::chrono::milliseconds waited{0}; !came && waited < settings.answerWithin;
-       waited += std::chrono::milliseconds{kPollMilliseconds}) {
-    const kafka::Message message(rd_kafka_consume(topic, partition, kPollMilliseconds));
+       waited += std::chrono::milliseconds{kLookPollMilliseconds}) {
+    const kafka::Message message(rd_kafka_consume(topic, partition, kLookPollMilliseconds));
     if (message == nullptr || message->err != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
     came = true;
     if (message->offset == 0) found = readGenesis({static_cast<const std::uint8_t*>(message->payload), message->len});

@@ -27,7 +27,7 @@ std::string toLower(std::string text) {
   return text;
 }
 
-Fault faultOf(const std::function<void()>& call) {
+Fault faultIn(const std::function<void()>& call) {
   try {
     call();
   } catch (const Fault& fault) {
@@ -87,10 +87,10 @@ TEST(ParseCommand, TakesWhatTheRouteNames) {
   const RouteField route[] = {{Field::leaseId, "lease-9"}};
   EXPECT_EQ(parseCommand(CommandKind::leaseConsume, "{}", route).body.text(Field::leaseId), "lease-9");
   EXPECT_EQ(parseCommand(CommandKind::leaseConsume, R"({"leaseId":"lease-9","outcome":"ok"})", route).body.text(Field::leaseId), "lease-9");
-  const Fault fault = faultOf([&] { parseCommand(CommandKind::leaseConsume, R"({"leaseId":"lease-8"})", route); });
+  const Fault fault = faultIn([&] { parseCommand(CommandKind::leaseConsume, R"({"leaseId":"lease-8"})", route); });
   EXPECT_EQ(fault.code(), ErrorCode::invalidValue);
   EXPECT_EQ(fault.field(), "/leaseId");
-  EXPECT_EQ(faultOf([&] { parseCommand(CommandKind::leaseConsume, R"({"leaseId":"lease-9","leaseId":"lease-9"})", route); }).code(),
+  EXPECT_EQ(faultIn([&] { parseCommand(CommandKind::leaseConsume, R"({"leaseId":"lease-9","leaseId":"lease-9"})", route); }).code(),
             ErrorCode::duplicateField);
 }
 
@@ -99,9 +99,9 @@ TEST(ParseCommand, TheIdOfANewWorkspaceIsItsName) {
   EXPECT_EQ(command.body.text(Field::workspaceId), "acme");
   EXPECT_EQ(command.body.text(Field::region), "eu");
   EXPECT_EQ(command.id, EntryId{});
-  EXPECT_EQ(faultOf([] { parseCommand(CommandKind::workspaceCreate, R"({"id":"acme","workspaceId":"acme"})"); }).code(),
+  EXPECT_EQ(faultIn([] { parseCommand(CommandKind::workspaceCreate, R"({"id":"acme","workspaceId":"acme"})"); }).code(),
             ErrorCode::duplicateField);
-  EXPECT_EQ(faultOf([] { parseCommand(CommandKind::workspaceCreate, R"({"region":"eu"})"); }).field(), "/workspaceId");
+  EXPECT_EQ(faultIn([] { parseCommand(CommandKind::workspaceCreate, R"({"region":"eu"})"); }).field(), "/workspaceId");
 }
 
 TEST(ParseFact, FindsTheKindWhereverItStands) {
@@ -138,7 +138,7 @@ TEST(ParseFact, TakesCommonFieldsBesideThoseOfTheKind) {
 }
 
 TEST(ParseFact, AKindMayNeedACommonField) {
-  const Fault fault = faultOf([] { parseFact(R"({"kind":"host.connected","connectionId":"c"})"); });
+  const Fault fault = faultIn([] { parseFact(R"({"kind":"host.connected","connectionId":"c"})"); });
   EXPECT_EQ(fault.code(), ErrorCode::invalidValue);
   EXPECT_EQ(fault.field(), "/host");
   EXPECT_EQ(parseFact(R"({"kind":"host.connected","host":"h"})").common.text(Field::host), "h");
@@ -147,12 +147,12 @@ TEST(ParseFact, AKindMayNeedACommonField) {
 TEST(ParseFact, OnlyFactsOfTheCatalogueAreFacts) {
   for (std::size_t number = 1; number < kKindCount; ++number) {
     const KindTable& kind = schemaTables().kinds[number];
-    const Fault fault = faultOf([&] { parseFact(R"({"kind":")" + kind.name + R"(","nobodyKnows":1})"); });
+    const Fault fault = faultIn([&] { parseFact(R"({"kind":")" + kind.name + R"(","nobodyKnows":1})"); });
     EXPECT_EQ(fault.code(), kind.fact ? ErrorCode::unknownField : ErrorCode::kindNotAFact) << kind.name;
   }
-  EXPECT_EQ(faultOf([] { parseFact(R"({"kind":"lease.grante"})"); }).code(), ErrorCode::kindNotAFact);
-  EXPECT_EQ(faultOf([] { parseFact(R"({"kind":""})"); }).code(), ErrorCode::kindNotAFact);
-  EXPECT_EQ(faultOf([] { parseFact(R"({"kind":"none"})"); }).code(), ErrorCode::kindNotAFact);
+  EXPECT_EQ(faultIn([] { parseFact(R"({"kind":"lease.grante"})"); }).code(), ErrorCode::kindNotAFact);
+  EXPECT_EQ(faultIn([] { parseFact(R"({"kind":""})"); }).code(), ErrorCode::kindNotAFact);
+  EXPECT_EQ(faultIn([] { parseFact(R"({"kind":"none"})"); }).code(), ErrorCode::kindNotAFact);
 }
 
 // What the reader has no form for must not be a field that callers need.

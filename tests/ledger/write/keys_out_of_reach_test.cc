@@ -12,7 +12,7 @@
 namespace counterfoil::write {
 namespace {
 
-constexpr std::string_view kPolicy = "name = \"p\"\n[[rule]]\nname = \"all\"\neffect = \"allow\"\nmaxTtlSeconds = 3600\n";
+constexpr std::string_view kOutOfReachPolicy = "name = \"p\"\n[[rule]]\nname = \"all\"\neffect = \"allow\"\nmaxTtlSeconds = 3600\n";
 constexpr std::int64_t kMonthSeconds = 31 * 24 * 3600;  // the clock of the tests begins with a January
 
 class KeysOutOfReach : public testing::Test {
@@ -22,7 +22,7 @@ class KeysOutOfReach : public testing::Test {
     open();
     create("alpha");
     Command policy = Command::make(CommandKind::policySet);
-    policy.body.setText(policy.arena, Field::document, kPolicy);
+    policy.body.setText(policy.arena, Field::document, kOutOfReachPolicy);
     ledger_->execute("alpha", std::move(policy));
   }
   log::EmbeddedLogOptions logOptions() {

@@ -19,7 +19,7 @@ namespace counterfoil::write {
 namespace {
 
 constexpr std::uint32_t kPartitions = 3;
-constexpr std::string_view kPolicy = "name = \"p\"\n[[rule]]\nname = \"all\"\neffect = \"allow\"\nmaxTtlSeconds = 3600\n";
+constexpr std::string_view kPartitionsPolicy = "name = \"p\"\n[[rule]]\nname = \"all\"\neffect = \"allow\"\nmaxTtlSeconds = 3600\n";
 
 bool within(std::chrono::milliseconds limit, const std::function<bool()>& holds) {
   const auto end = std::chrono::steady_clock::now() + limit;
@@ -64,7 +64,7 @@ class LedgerPartitionsTest : public testing::Test {
   }
   static void allow(Ledger& ledger, const std::string& id) {
     Command policy = Command::make(CommandKind::policySet);
-    policy.body.setText(policy.arena, Field::document, kPolicy);
+    policy.body.setText(policy.arena, Field::document, kPartitionsPolicy);
     ledger.execute(id, std::move(policy));
   }
   static Answer grant(Ledger& ledger, const std::string& id, std::string_view leaseId) { return ledger.execute(id, request(leaseId)); }

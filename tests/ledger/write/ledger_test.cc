@@ -18,7 +18,7 @@
 namespace counterfoil::write {
 namespace {
 
-constexpr std::string_view kPolicy = "name = \"p\"\n[[rule]]\nname = \"all\"\neffect = \"allow\"\nmaxTtlSeconds = 3600\n";
+constexpr std::string_view kLedgerPolicy = "name = \"p\"\n[[rule]]\nname = \"all\"\neffect = \"allow\"\nmaxTtlSeconds = 3600\n";
 
 class LedgerTest : public testing::Test {
  protected:
@@ -30,7 +30,7 @@ class LedgerTest : public testing::Test {
     create.body.setText(create.arena, Field::workspaceId, "alpha");
     ledger_->execute("", std::move(create));
     Command policy = Command::make(CommandKind::policySet);
-    policy.body.setText(policy.arena, Field::document, kPolicy);
+    policy.body.setText(policy.arena, Field::document, kLedgerPolicy);
     ledger_->execute("alpha", std::move(policy));
   }
 

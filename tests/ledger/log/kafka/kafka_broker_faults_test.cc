@@ -261,6 +261,13 @@ TEST_F(KafkaBrokerFaults, AllConnectionsCutAtOnceAreMadeAnew) {
   expectEntries(*node.log, written_);
 }
 
+TEST_F(KafkaBrokerFaults, AReaderWaitsForABrokerThatIsNotThereYet) {
+  Chain chain(7);
+  Node node = nodeAtWork(chain);
+  broker_.refuseConnections(3);
+  expectEntries(*node.log, written_);
+}
+
 TEST_F(KafkaBrokerFaults, SlowAnswersAreWaitedFor) {
   Chain chain(7);
   Node node = nodeAtWork(chain);

@@ -27,7 +27,7 @@ using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
 template <class Condition>
-bool until(Condition condition) {
+bool becomesTrue(Condition condition) {
   for (const auto end = std::chrono::steady_clock::now() + 60s; std::chrono::steady_clock::now() < end;) {
     if (condition()) return true;
     std::this_thread::yield();
@@ -88,7 +88,7 @@ class KafkaWatchTest : public ::testing::Test {
     return result.outcome;
   }
   bool becomesBroken() {
-    return until([&] { return watch_->broken().has_value() && told_ != 0; });
+    return becomesTrue([&] { return watch_->broken().has_value() && told_ != 0; });
   }
 
   KafkaCluster* cluster_ = nullptr;
@@ -132,10 +132,10 @@ TEST_F(KafkaWatchTest, ATopicThatIsGoneIsTroubleAndOneMadeAnewIsAnotherLog) {
   // Between two looks: one that is under way asks for the leader of what is gone for as long as an answer may take.
   cluster_->inject(topic_, 0, std::nullopt, {1});
   watch(1s);
-  ASSERT_TRUE(until([&] { return log_->knownEnd(PartitionId{0}) == 5; }));
+  ASSERT_TRUE(becomesTrue([&] { return log_->knownEnd(PartitionId{0}) == 5; }));
   cluster_->deleteTopic(topic_);
   // A look in the middle of the deletion finds a topic without a leader, and says that nothing answers.
-  EXPECT_TRUE(until([&] {
+  EXPECT_TRUE(becomesTrue([&] {
     const auto trouble = watch_->trouble();
     return trouble && trouble->code() == ErrorCode::noLedger;
   }));
@@ -188,9 +188,9 @@ TEST_F(KafkaWatchTest, AppendsThatNobodyAcknowledgesAreTroubleUntilTheyAre) {
   EXPECT_THAT(beyond->detail(), HasSubstr("not acknowledged an append for 12 s"));
   EXPECT_EQ(acknowledged, 0);
   EXPECT_EQ(results.wait().front().outcome, AppendOutcome::appended);
-  EXPECT_TRUE(until([&] { return !watch_->trouble(); })) << "well again by itself";
+  EXPECT_TRUE(becomesTrue([&] { return !watch_->trouble(); })) << "well again by itself";
   EXPECT_FALSE(watch_->broken());
-  EXPECT_TRUE(until([&] { return acknowledged_ == 1; })) << acknowledged_;
+  EXPECT_TRUE(becomesTrue([&] { return acknowledged_ == 1; })) << acknowledged_;
   EXPECT_DOUBLE_EQ(seconds_, 12);
 }
 
@@ -199,7 +199,7 @@ TEST_F(KafkaWatchTest, WhatOthersAppendMovesTheKnownEnd) {
   const std::uint64_t end = log_->knownEnd(PartitionId{0});
   EXPECT_EQ(end, 4U) << "genesis, claim and two entries";
   cluster_->inject(topic_, 0, std::nullopt, {1, 2, 3});
-  EXPECT_TRUE(until([&] { return log_->knownEnd(PartitionId{0}) == end + 1; }));
+  EXPECT_TRUE(becomesTrue([&] { return log_->knownEnd(PartitionId{0}) == end + 1; }));
   EXPECT_FALSE(watch_->broken()) << "whether it counts is for readers to say";
 }
 
@@ -290,14 +290,14 @@ TEST_F(KafkaWatchTest, BrokersThatDoNotAnswerAreTroubleAndNoVerdict) {
   writer_.reset();
   log_ = KafkaLog::open(settings, {1, ++incarnation_, "node-1", "", 1});
   watch();
-  ASSERT_TRUE(until([&] { return log_->knownEnd(PartitionId{0}) == 4; })) << "a first look that finds all well";
+  ASSERT_TRUE(becomesTrue([&] { return log_->knownEnd(PartitionId{0}) == 4; })) << "a first look that finds all well";
   EXPECT_FALSE(watch_->trouble());
   way.cut();
-  ASSERT_TRUE(until([&] { return watch_->trouble().has_value(); }));
+  ASSERT_TRUE(becomesTrue([&] { return watch_->trouble().has_value(); }));
   EXPECT_EQ(watch_->trouble()->code(), ErrorCode::logUnavailable);
   EXPECT_FALSE(watch_->broken());
   way.mend();
-  EXPECT_TRUE(until([&] { return !watch_->trouble(); })) << "well again by itself";
+  EXPECT_TRUE(becomesTrue([&] { return !watch_->trouble(); })) << "well again by itself";
   EXPECT_FALSE(watch_->broken());
   EXPECT_EQ(told_, 0);
   watch_.reset();

@@ -2,14 +2,14 @@
 #include <map>
 #include <set>
 
-#include "tests/e2e/kafka_nodes.h"
+#include "tests/e2e/kafka/kafka_nodes.h"
 
 namespace counterfoil::test {
 namespace {
 
 constexpr int kPartitions = 3;
 constexpr int kWorkspaces = 6;
-constexpr const char* kPolicy =
+constexpr const char* kPartitionsPolicy =
     "name = \"nodes\"\n[[rule]]\nname = \"read\"\neffect = \"allow\"\ncredential = [\"git_token\"]\n"
     "scope = [\"contents:read\"]\nmaxTtlSeconds = 900\n";
 
@@ -76,7 +76,7 @@ TEST_F(KafkaPartitions, BothNodesWriteAndEitherTakesEveryRequest) {
     ASSERT_EQ(made.status, 201) << made;
     creators.insert(nodeOf(made));
     // Through the other node, at once: it may hear of the workspace a moment later, and says so with 503 at most.
-    const HttpAnswer policy = insist([&] { return there.ask("PUT", "/v1/workspaces/" + id + "/policy", kPolicy, "text/toml"); });
+    const HttpAnswer policy = insist([&] { return there.ask("PUT", "/v1/workspaces/" + id + "/policy", kPartitionsPolicy, "text/toml"); });
     ASSERT_EQ(policy.status, 200) << policy;
     for (HttpClient* client : {&throughA, &throughB}) {
       const std::string lease = "lease-" + std::to_string(leases[id].size());

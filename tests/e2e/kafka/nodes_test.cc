@@ -1,10 +1,10 @@
 // Several nodes of one ledger on a real Kafka: any of them takes a request, one decides, another takes over.
-#include "tests/e2e/kafka_nodes.h"
-
 #include <sqlite3.h>
 
 #include <future>
 #include <set>
+
+#include "tests/e2e/kafka/kafka_nodes.h"
 
 namespace counterfoil::test {
 namespace {
