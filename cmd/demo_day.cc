@@ -55,7 +55,7 @@ std::string secret(const char* name, const std::string& value) {
   return ",\"" + std::string(name) + "\":{\"value\":\"" + value + "\"}";
 }
 
-std::string hostName(unsigned number) {
+std::string demoHostName(unsigned number) {
   return "host-" + std::to_string(number + 1);
 }
 
@@ -64,7 +64,7 @@ void hosts(Day& day) {
           text("vaultId", "vault-demo") + text("identity", "mi-vault-demo") + ",\"purgeProtection\":true" +
               principal("actor", "human", "dana.ruiz"));
   for (unsigned host = 0; host < kHosts; ++host) {
-    const std::string name = hostName(host);
+    const std::string name = demoHostName(host);
     const double hour = 0.2 + 0.1 * host;
     day.add(hour, "bundle.issued",
             text("bundleId", "bundle-" + name) + text("host", name) + text("operatorVersion", "1.14.2") +
@@ -90,9 +90,9 @@ void hosts(Day& day) {
               principal("actor", "service", "channel"));
 }
 
-void run(Day& day, unsigned number) {
+void runDay(Day& day, unsigned number) {
   const std::string run = "run-" + std::to_string(100 + number);
-  const std::string host = hostName(number % kHosts);
+  const std::string host = demoHostName(number % kHosts);
   const std::string sandbox = "sbx-" + std::to_string(100 + number);
   const std::string agent = number % 3 == 0 ? "reviewer" : "fixer";
   const std::string place = text("run", run) + text("host", host) + text("sandbox", sandbox);
@@ -167,7 +167,7 @@ void rotationAndMisuse(Day& day) {
 std::vector<std::string> demoFacts(Timestamp now) {
   Day day(now);
   hosts(day);
-  for (unsigned number = 0; number < kRuns; ++number) run(day, number);
+  for (unsigned number = 0; number < kRuns; ++number) runDay(day, number);
   rotationAndMisuse(day);
   return day.take();
 }

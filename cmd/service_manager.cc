@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kFirstPassed = 3;
 
-long numberIn(const char* variable) {
+long variableNumber(const char* variable) {
   const char* text = std::getenv(variable);
   return text == nullptr ? 0 : std::strtol(text, nullptr, 10);
 }
@@ -52,15 +52,15 @@ void notifyReloading() {
 }
 
 std::optional<std::chrono::microseconds> watchdogInterval() {
-  const long microseconds = numberIn("WATCHDOG_USEC");
-  const long watched = numberIn("WATCHDOG_PID");
+  const long microseconds = variableNumber("WATCHDOG_USEC");
+  const long watched = variableNumber("WATCHDOG_PID");
   if (microseconds <= 0 || (watched != 0 && watched != static_cast<long>(::getpid()))) return std::nullopt;
   return std::chrono::microseconds(microseconds / 2);
 }
 
 int passedSocket() {
-  const bool ours = numberIn("LISTEN_PID") == static_cast<long>(::getpid());
-  const long count = numberIn("LISTEN_FDS");
+  const bool ours = variableNumber("LISTEN_PID") == static_cast<long>(::getpid());
+  const long count = variableNumber("LISTEN_FDS");
   for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);
   if (!ours || count < 1) return -1;
   if (count > 1) throw Fault(ErrorCode::usage, "more than one socket was passed", "pass the API's alone; admin_listen is bound here");

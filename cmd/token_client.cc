@@ -84,14 +84,14 @@ std::string receiveLine(int socket) {
   return answer;
 }
 
-std::string textOf(const boost::json::object& object, std::string_view name) {
+std::string textIn(const boost::json::object& object, std::string_view name) {
   const boost::json::value* value = object.if_contains(name);
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
 [[noreturn]] void throwAnswered(const boost::json::object& error) {
-  const ErrorCode code = errorCodeOf(textOf(error, "code")).value_or(ErrorCode::internal);
-  throw Fault(code, textOf(error, "detail"), textOf(error, "hint"), textOf(error, "field"));
+  const ErrorCode code = errorCodeOf(textIn(error, "code")).value_or(ErrorCode::internal);
+  throw Fault(code, textIn(error, "detail"), textIn(error, "hint"), textIn(error, "field"));
 }
 
 }  // namespace
@@ -122,7 +122,7 @@ std::string mintToken(const std::filesystem::path& dataFolder, const TokenOrder&
 
 std::string requestToken(const std::filesystem::path& dataFolder, const TokenOrder& order) {
   const std::string answer = mintToken(dataFolder, order);
-  std::string token = textOf(boost::json::parse(answer).get_object(), "token");
+  std::string token = textIn(boost::json::parse(answer).get_object(), "token");
   if (token.empty()) throw Fault(ErrorCode::notReady, "what listens on the token socket is no server of this version");
   return token;
 }

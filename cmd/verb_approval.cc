@@ -12,7 +12,7 @@ struct ApprovalOptions {
   std::vector<std::string> scope, resources;
 };
 
-void addRequest(Verb approval, Program& program, const std::shared_ptr<ApprovalOptions>& o) {
+void addApprovalRequest(Verb approval, Program& program, const std::shared_ptr<ApprovalOptions>& o) {
   Verb verb = approval.verb("request", "Ask that one lease request be approved");
   addCommonFlags(verb, program.common, true);
   verb.option("--credential", o->credential, "git_token, ...; as the lease request will say").required();
@@ -70,7 +70,7 @@ void addApproval(Verb app, Program& program) {
   Verb verb = app.verb("approval", "Approvals: request, decide, list");
   verb.requireVerb();
   auto options = std::make_shared<ApprovalOptions>();
-  addRequest(verb, program, options);
+  addApprovalRequest(verb, program, options);
   addDecide(verb, program, options);
   addApprovalList(verb, program);
 }

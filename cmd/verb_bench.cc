@@ -14,7 +14,7 @@
 namespace counterfoil::cmd {
 namespace {
 
-constexpr std::size_t kWorkspaces = 100;
+constexpr std::size_t kBenchWorkspaces = 100;
 constexpr std::size_t kHttpWorkspaces = 1'000;
 
 struct BenchFlags {
@@ -54,7 +54,7 @@ std::string asJson(const std::vector<bench::Figure>& figures) {
   return list + "]";
 }
 
-void printResult(const CommonOptions& common, const bench::Result& result) {
+void printRow(const CommonOptions& common, const bench::Result& result) {
   if (common.json) {
     std::string out;
     JsonObject object(out);
@@ -114,24 +114,24 @@ void printMinute(const CommonOptions& common, const bench::SoakMinute& minute) {
 int runSoak(const CommonOptions& common, const BenchFlags& flags) {
   const bench::SoakVerdict verdict =
       bench::soak(flags.options, flags.soakOptions, [&common](const bench::SoakMinute& minute) { printMinute(common, minute); });
-  printResult(common, {"soak",
-                       "full mix at " + shown(flags.soakOptions.perSecond) + " /s for " + shown(flags.soakOptions.minutes) +
-                           " minutes through HTTP and TLS 1.3, leases of 30 s, readers, streams, reloads and new tokens",
-                       {{"growth of memory over the second half", verdict.growthMegabytes, "MB"},
-                        {"beside remembered leases, 512 B each", verdict.growthBesideLeases, "MB"},
-                        {"allowed", verdict.allowedMegabytes, "MB"},
-                        {"descriptors in the first half", verdict.descriptorsFirst, ""},
-                        {"in the second", verdict.descriptorsSecond, ""},
-                        {"errors", verdict.errors, ""},
-                        {"verified", verdict.verified ? 1.0 : 0.0, ""}},
-                       "flat: growth <= 5 % of its mean or 8 MB, descriptors <= the first half's most + 16, no errors, verifies",
-                       "",
-                       {},
-                       verdict.flat});
+  printRow(common, {"soak",
+                    "full mix at " + shown(flags.soakOptions.perSecond) + " /s for " + shown(flags.soakOptions.minutes) +
+                        " minutes through HTTP and TLS 1.3, leases of 30 s, readers, streams, reloads and new tokens",
+                    {{"growth of memory over the second half", verdict.growthMegabytes, "MB"},
+                     {"beside remembered leases, 512 B each", verdict.growthBesideLeases, "MB"},
+                     {"allowed", verdict.allowedMegabytes, "MB"},
+                     {"descriptors in the first half", verdict.descriptorsFirst, ""},
+                     {"in the second", verdict.descriptorsSecond, ""},
+                     {"errors", verdict.errors, ""},
+                     {"verified", verdict.verified ? 1.0 : 0.0, ""}},
+                    "flat: growth <= 5 % of its mean or 8 MB, descriptors <= the first half's most + 16, no errors, verifies",
+                    "",
+                    {},
+                    verdict.flat});
   return verdict.flat ? 0 : 1;
 }
 
-int run(const CommonOptions& common, BenchFlags flags) {
+int runBench(const CommonOptions& common, BenchFlags flags) {
   flags.options.folder = flags.folder.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(flags.folder);
   flags.options.note = [&common](const std::string& line) { note(common, line); };
   if (!common.json) {
@@ -144,9 +144,9 @@ int run(const CommonOptions& common, BenchFlags flags) {
     return runSoak(common, flags);
   }
   for (const bench::Row& row : rowsOf(flags)) {
-    const std::size_t usual = row.name.starts_with("http-") ? kHttpWorkspaces : kWorkspaces;
+    const std::size_t usual = row.name.starts_with("http-") ? kHttpWorkspaces : kBenchWorkspaces;
     flags.options.workspaces = flags.workspaces != 0 ? flags.workspaces : usual;
-    for (const bench::Result& result : row.run(flags.options)) printResult(common, result);
+    for (const bench::Result& result : row.run(flags.options)) printRow(common, result);
     std::fflush(stdout);
   }
   if (!common.json) print("bench: load " + bench::loadAverage() + " at the end");
@@ -178,7 +178,7 @@ void addBench(Verb app, Program& program) {
       .within(1, 100'000);
   verb.option("--leases", flags->options.leases, "Live leases of the restart").within(1, 20'000'000).showDefault();
   verb.option("--entries", flags->options.entries, "Entries of the rows that read").within(1'000, 100'000'000).showDefault();
-  verb.whenGiven([&program, flags] { program.run = [&program, flags] { return run(program.common, *flags); }; });
+  verb.whenGiven([&program, flags] { program.run = [&program, flags] { return runBench(program.common, *flags); }; });
 }
 
 }  // namespace counterfoil::cmd

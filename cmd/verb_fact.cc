@@ -13,7 +13,7 @@
 namespace counterfoil::cmd {
 namespace {
 
-constexpr std::size_t kOutstandingMax = 2'000;
+constexpr std::size_t kFactsOutstandingMax = 2'000;
 
 struct LineResult {
   std::string json;  // the receipt or the problem
@@ -46,7 +46,7 @@ class Appender {
     } catch (const Fault& fault) {
       done(nullptr, &fault);
     }
-    while (pending_.size() > kOutstandingMax) print();
+    while (pending_.size() > kFactsOutstandingMax) print();
   }
 
   // Answers everything that was read so far.

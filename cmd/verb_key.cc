@@ -63,7 +63,7 @@ int list(const CommonOptions& common) {
   return 0;
 }
 
-int rotate(const CommonOptions& common, const KeyOptions& options) {
+int rotateKey(const CommonOptions& common, const KeyOptions& options) {
   if (options.purpose != kTokenPurpose) {
     if (common.workspace.empty()) {
       throw Fault(ErrorCode::usage, "keys of that purpose belong to a workspace", "name it with --workspace", "--workspace");
@@ -103,7 +103,7 @@ void addKey(Verb app, Program& program) {
     return sub;
   };
   add("list", "Keys by purpose and generation, never the keys themselves", [&program] { return list(program.common); });
-  Verb rotateVerb = add("rotate", "A new key for a purpose", [&program, o] { return rotate(program.common, *o); });
+  Verb rotateVerb = add("rotate", "A new key for a purpose", [&program, o] { return rotateKey(program.common, *o); });
   rotateVerb.option("--purpose", o->purpose, "fingerprint or key_encryption of a workspace; token of the server").required();
   rotateVerb.option("--id", o->id, "UUIDv7 of this request");
 }

@@ -47,7 +47,7 @@ struct ShowOptions {
   ListOptions point;  // `at`, `asOf`
 };
 
-int show(const CommonOptions& common, const ShowOptions& options) {
+int showLease(const CommonOptions& common, const ShowOptions& options) {
   RecordReader reader(common);
   const std::string text = reader.lease(options.lease, parametersOf(options.point, SystemClock().wall()));
   if (common.json) {
@@ -78,7 +78,7 @@ void addLeaseReads(Verb lease, Program& program) {
   one.option(
       "--as-of", [wanted](const std::string& value) { wanted->point.values["asOf"] = value; },
       "As the record knew it: up to a seq, a time, or an age");
-  one.whenGiven([&program, wanted] { program.run = [&program, wanted] { return show(program.common, *wanted); }; });
+  one.whenGiven([&program, wanted] { program.run = [&program, wanted] { return showLease(program.common, *wanted); }; });
 }
 
 }  // namespace counterfoil::cmd

@@ -62,7 +62,7 @@ PolicyInForce readServer(ServerLink& server) {
   return {std::string(name->get_string()), std::string(document->get_string()), static_cast<std::uint64_t>(version->get_int64())};
 }
 
-int show(const CommonOptions& common) {
+int showPolicy(const CommonOptions& common) {
   Recorder recorder(common);
   const PolicyInForce policy =
       recorder.server() != nullptr ? readServer(*recorder.server()) : readFolder(*recorder.session(), common.workspace);
@@ -107,7 +107,7 @@ void addPolicy(Verb app, Program& program) {
   setVerb.whenGiven([&program, options] { program.run = [&program, options] { return set(program.common, *options); }; });
   Verb showVerb = verb.verb("show", "The policy in force");
   addCommonFlags(showVerb, program.common, true);
-  showVerb.whenGiven([&program] { program.run = [&program] { return show(program.common); }; });
+  showVerb.whenGiven([&program] { program.run = [&program] { return showPolicy(program.common); }; });
   Verb testVerb = verb.verb("test", "What a document would decide about a request; nothing is recorded");
   addCommonFlags(testVerb, program.common, false);
   testVerb.option("--workspace,-w", program.common.workspace, "Not needed; taken for symmetry with set");

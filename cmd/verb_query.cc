@@ -79,7 +79,7 @@ int listViews(const CommonOptions& common) {
   return 0;
 }
 
-int run(const CommonOptions& common, const std::string& sql) {
+int runQuery(const CommonOptions& common, const std::string& sql) {
   if (sql.empty()) return listViews(common);
   RecordReader reader(common);
   printAnswer(common, reader.query(sql));
@@ -93,7 +93,7 @@ void addQuery(Verb app, Program& program) {
   addCommonFlags(verb, program.common, true);
   auto sql = std::make_shared<std::string>();
   verb.option("sql", *sql, "One SELECT, such as \"SELECT * FROM denials ORDER BY seq DESC LIMIT 20\"");
-  verb.whenGiven([&program, sql] { program.run = [&program, sql] { return run(program.common, *sql); }; });
+  verb.whenGiven([&program, sql] { program.run = [&program, sql] { return runQuery(program.common, *sql); }; });
 }
 
 }  // namespace counterfoil::cmd

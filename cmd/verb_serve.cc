@@ -114,7 +114,7 @@ class ServerFile {
   std::filesystem::path path_;
 };
 
-server::ServerOptions optionsOf(const Config& config, const ServeOptions& flags) {
+server::ServerOptions serverOptionsOf(const Config& config, const ServeOptions& flags) {
   const auto either = [](const std::string& flag, const std::string& configured) { return flag.empty() ? configured : flag; };
   server::ServerOptions options;
   options.listen = either(flags.listen, config.listen);
@@ -340,7 +340,7 @@ int serve(const CommonOptions& common, const ServeOptions& flags) {
   const sigset_t signals = blockSignals();
   raiseDescriptorLimit();
   startJsonLog();
-  server::ServerOptions options = optionsOf(readConfig(common), flags);
+  server::ServerOptions options = serverOptionsOf(readConfig(common), flags);
   const std::unique_ptr<Session> opened = openWhenKeysAnswer(common, flags.acceptClock, options, signals);
   if (opened == nullptr) return 0;
   Session& session = *opened;

@@ -134,7 +134,7 @@ int listWorkspaces(const CommonOptions& common) {
   return 0;
 }
 
-int show(const CommonOptions& common, const WorkspaceOptions& options) {
+int showWorkspace(const CommonOptions& common, const WorkspaceOptions& options) {
   CommonOptions named = common;
   named.workspace = options.id;
   const WorkspaceFacts facts = find(named);
@@ -186,7 +186,9 @@ void addWorkspace(Verb app, Program& program) {
   createVerb.option("id", options->id, "Id: letters, digits, . _ : @ / + -").required();
   createVerb.option("--region", options->region, "Region, for the record");
   add("list", "All workspaces", [&program] { return listWorkspaces(program.common); });
-  add("show", "One workspace", [&program, options] { return show(program.common, *options); }).option("id", options->id, "Id").required();
+  add("show", "One workspace", [&program, options] { return showWorkspace(program.common, *options); })
+      .option("id", options->id, "Id")
+      .required();
   add("close", "Take no more grants and facts; leases still end", [&program, options] { return closeWorkspace(program.common, *options); })
       .option("id", options->id, "Id")
       .required();

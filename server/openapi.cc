@@ -58,14 +58,14 @@ json::object stateSchema(std::string_view pattern) {
   return oneOfWords({"granted", "active", "consumed_out", "revoked", "expired", "failed"});
 }
 
-json::object numberSchema(std::uint64_t least, std::uint64_t most) {
+json::object countSchema(std::uint64_t least, std::uint64_t most) {
   return {{"type", "integer"}, {"minimum", least}, {"maximum", most}};
 }
 
 json::object queryParameterSchema(const Route& route, const std::string& name) {
   const bool isStream = route.docs.answerType == "text/event-stream";
-  if (name == "limit") return numberSchema(1, 1000);
-  if (name == "wait" || (name == "after" && isStream)) return numberSchema(0, limits::kJsonIntegerMax);
+  if (name == "limit") return countSchema(1, 1000);
+  if (name == "wait" || (name == "after" && isStream)) return countSchema(0, limits::kJsonIntegerMax);
   if (name == "after") return {{"type", "string"}, {"description", "`next` of the page before"}};
   if (name == "order") return oneOfWords({"asc", "desc"});
   if (name == "import") {
@@ -82,7 +82,7 @@ json::object queryParameterSchema(const Route& route, const std::string& name) {
   if (name == "state") return stateSchema(route.pattern);
   if (name == "from" || name == "to" || name == "at") return timeSchema();
   if (name == "asOf") {
-    return {{"description", "Recorded up to this seq or time"}, {"anyOf", {numberSchema(0, limits::kJsonIntegerMax), timeSchema()}}};
+    return {{"description", "Recorded up to this seq or time"}, {"anyOf", {countSchema(0, limits::kJsonIntegerMax), timeSchema()}}};
   }
   if (name == "actor" || name == "principal") return principalTextSchema();
   if (name == "text") {
@@ -94,7 +94,7 @@ json::object queryParameterSchema(const Route& route, const std::string& name) {
 }
 
 json::object pathParameterSchema(const Route& route, std::string_view name) {
-  if (name == "seq") return numberSchema(0, limits::kJsonIntegerMax);
+  if (name == "seq") return countSchema(0, limits::kJsonIntegerMax);
   if (name == "id" && route.pattern.find("/principals/") != std::string::npos) return principalTextSchema();
   if (name == "workspace" || route.method != "GET") return idSchema();
   return urlTextSchema();
@@ -122,7 +122,7 @@ json::array parametersOf(const Route& route) {
   }
   if (records(route)) parameters.push_back(parameter("Idempotency-Key", "header", requestIdSchema()));
   if (route.docs.answerType == "text/event-stream") {
-    parameters.push_back(parameter("Last-Event-ID", "header", numberSchema(0, limits::kJsonIntegerMax)));
+    parameters.push_back(parameter("Last-Event-ID", "header", countSchema(0, limits::kJsonIntegerMax)));
   }
   return parameters;
 }

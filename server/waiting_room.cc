@@ -13,7 +13,7 @@
 namespace counterfoil::server {
 namespace {
 
-constexpr std::size_t kConnectionsMax = 256;
+constexpr std::size_t kWaitingMax = 256;
 
 }  // namespace
 
@@ -30,12 +30,12 @@ struct WaitingRoom::State {
     context.dispatch = [this](Exchange& exchange) { return answer(exchange); };
     adminContext.dispatch = [this](Exchange& exchange) { return answerAdmin(exchange); };
     if (options.listenDescriptor >= 0) {
-      listener = std::make_unique<Listener>(loops, context, ::dup(options.listenDescriptor), kConnectionsMax);
+      listener = std::make_unique<Listener>(loops, context, ::dup(options.listenDescriptor), kWaitingMax);
     } else {
-      listener = std::make_unique<Listener>(loops, context, options.listen, kConnectionsMax);
+      listener = std::make_unique<Listener>(loops, context, options.listen, kWaitingMax);
     }
     if (secure) listener->setTls(makeTls(options.certificate, options.certificateKey, options.clientAuthorities));
-    if (!options.adminListen.empty()) adminListener = std::make_unique<Listener>(loops, adminContext, options.adminListen, kConnectionsMax);
+    if (!options.adminListen.empty()) adminListener = std::make_unique<Listener>(loops, adminContext, options.adminListen, kWaitingMax);
     listener->start();
     if (adminListener) adminListener->start();
   }

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::string_view kJson = "application/json";
 constexpr std::int64_t kLagPause = 10'000'000;
-constexpr std::array<std::string_view, 6> kRepositories = {"shop", "billing", "search", "catalogue", "identity", "mobile"};
+constexpr std::array<std::string_view, 6> kClientRepositories = {"shop", "billing", "search", "catalogue", "identity", "mobile"};
 
 std::string workspacePath(std::size_t workspace) {
   return "/v1/workspaces/" + workspaceId(workspace);
@@ -105,7 +105,7 @@ void BatchClient::appendFact(std::string& body) {
   const std::string place = ",\"run\":\"run-" + draw(2'000) + "\",\"host\":\"host-" + draw(8) +
                             "\",\"actor\":{\"kind\":\"human\",\"id\":\"person" + draw(20) + "@example.com\"}}\n";
   const std::string from = ",\"sourceAddress\":\"203.0.113." + draw(250) + "\"";
-  const std::string repository = "\"github.com/acme/" + std::string(kRepositories[dice_.below(kRepositories.size())]) + "\"";
+  const std::string repository = "\"github.com/acme/" + std::string(kClientRepositories[dice_.below(kClientRepositories.size())]) + "\"";
   const std::string granted = "\"fact-" + std::to_string(client_) + "-" + std::to_string(leases_ + 1) + "\"";
   const std::string known = "\"fact-" + std::to_string(client_) + "-" + std::to_string(1 + dice_.below(leases_ + 1)) + "\"";
   constexpr std::string_view kScope = ",\"scope\":[\"contents:read\",\"pull_requests:write\"],\"resources\":[";

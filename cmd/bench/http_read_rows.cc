@@ -8,7 +8,7 @@
 namespace counterfoil::cmd::bench {
 namespace {
 
-constexpr double kLivePerSecond = 5'000;
+constexpr double kReadLivePerSecond = 5'000;
 constexpr double kDrainSeconds = 3'600;
 constexpr std::uint64_t kLeaseTail = 10'000;
 constexpr std::size_t kFillLines = 500;
@@ -79,9 +79,9 @@ std::vector<Result> httpLag(const BenchOptions& options) {
   const std::int64_t startAt = Stopwatch::now();
   Plan plan;
   plan.endAt = startAt + static_cast<std::int64_t>(options.seconds * 1e9);
-  plan.perSecond = kLivePerSecond / static_cast<double>(kHttpClients);
+  plan.perSecond = kReadLivePerSecond / static_cast<double>(kHttpClients);
   for (std::size_t client = 0; client < kHttpClients; ++client) {
-    plan.startAt = startAt + static_cast<std::int64_t>(static_cast<double>(client) / kLivePerSecond * 1e9);
+    plan.startAt = startAt + static_cast<std::int64_t>(static_cast<double>(client) / kReadLivePerSecond * 1e9);
     clients[client]->follow(plan);
   }
   LagClient probe(Mix(MixKind::full, kHttpClients, options.workspaces, 0), run.token(), plan.endAt);
@@ -106,7 +106,7 @@ std::vector<Result> httpLag(const BenchOptions& options) {
                 "p99 <= 500 ms",
                 "100 ms",
                 {},
-                p99 <= 500 && rate >= 0.95 * kLivePerSecond && tally.errors == 0 && verified};
+                p99 <= 500 && rate >= 0.95 * kReadLivePerSecond && tally.errors == 0 && verified};
   return {result};
 }
 

@@ -8,7 +8,7 @@
 namespace counterfoil::cmd::bench {
 namespace {
 
-constexpr std::size_t kBatch = 100;
+constexpr std::size_t kHttpBatch = 100;
 constexpr std::size_t kBatchClients = 8;
 constexpr double kAllowanceMilliseconds = 0.25;
 constexpr std::size_t kEntryBytes = 500;
@@ -53,7 +53,7 @@ Transport transportAlone(HttpRun& run, const BenchOptions& options, std::size_t 
   return {std::move(tally.milliseconds), count / stretch.seconds, stretch.serverCpu / count * 1e6};
 }
 
-double baselineSeconds(const BenchOptions& options) {
+double httpBaselineSeconds(const BenchOptions& options) {
   return std::min(3.0, options.seconds);
 }
 
@@ -71,10 +71,10 @@ std::vector<Result> httpAppendOne(const BenchOptions& options) {
   const auto clients = run.mixClients(MixKind::full, 1, tally, *generator);
   followAll(clients, until(after(options.seconds)));
   const Stretch stretch = run.measure(*generator);
-  Transport transport = transportAlone(run, options, 1, baselineSeconds(options));
+  Transport transport = transportAlone(run, options, 1, httpBaselineSeconds(options));
   const bool verified = run.finish();
   const double bytes = run.server().recordBytes();
-  const CommitLimit bare = sqliteCommits(options.folder, static_cast<std::size_t>(bytes), 1, baselineSeconds(options));
+  const CommitLimit bare = sqliteCommits(options.folder, static_cast<std::size_t>(bytes), 1, httpBaselineSeconds(options));
   const double bareMilliseconds = bare.p50Microseconds * 1e-3;
   const double p50 = tally.milliseconds.percentile(0.5);
   Result result{"http-append-one",
@@ -107,10 +107,10 @@ std::vector<Result> httpAppend64(const BenchOptions& options) {
   run.awaitViews(600);
   const double drained = drain.seconds();
   const ProcessUse rest = run.server().use();
-  Transport transport = transportAlone(run, options, kHttpClients, baselineSeconds(options));
+  Transport transport = transportAlone(run, options, kHttpClients, httpBaselineSeconds(options));
   const bool verified = run.finish();
   const double bytes = run.server().recordBytes();
-  const CommitLimit bare = sqliteCommits(options.folder, static_cast<std::size_t>(bytes), kHttpClients, baselineSeconds(options));
+  const CommitLimit bare = sqliteCommits(options.folder, static_cast<std::size_t>(bytes), kHttpClients, httpBaselineSeconds(options));
   const double rate = static_cast<double>(tally.entries) / stretch.seconds;
   const double p99 = tally.milliseconds.percentile(0.99);
   Result result{"http-append-64",
@@ -148,14 +148,14 @@ std::vector<Result> httpAppend64(const BenchOptions& options) {
 
 namespace {
 
-Result batchOf(const BenchOptions& options, MixKind kind) {
+Result httpBatchOf(const BenchOptions& options, MixKind kind) {
   HttpRun run(options);
   const bool full = kind == MixKind::full;
   const auto generator = run.load();
   Tally tally;
   std::vector<std::unique_ptr<BatchClient>> clients;
   for (std::size_t client = 0; client < kBatchClients; ++client) {
-    clients.push_back(std::make_unique<BatchClient>(kind, client, options.workspaces, kBatch, run.token(), tally));
+    clients.push_back(std::make_unique<BatchClient>(kind, client, options.workspaces, kHttpBatch, run.token(), tally));
     generator->add(*clients.back());
   }
   // Keys of workspaces and persons are made once.
@@ -173,7 +173,7 @@ Result batchOf(const BenchOptions& options, MixKind kind) {
   const double drained = drain.seconds();
   const bool verified = run.finish();
   const double bytes = run.server().recordBytes();
-  const CommitLimit bare = sqliteCommits(options.folder, static_cast<std::size_t>(bytes), kBatch, baselineSeconds(options));
+  const CommitLimit bare = sqliteCommits(options.folder, static_cast<std::size_t>(bytes), kHttpBatch, httpBaselineSeconds(options));
   const double rate = static_cast<double>(tally.entries) / stretch.seconds;
   const double entries = static_cast<double>(std::max<std::uint64_t>(tally.entries, 1));
   tally.errors += warmErrors;
@@ -195,11 +195,11 @@ Result batchOf(const BenchOptions& options, MixKind kind) {
 }  // namespace
 
 std::vector<Result> httpBatchFull(const BenchOptions& options) {
-  return {batchOf(options, MixKind::full)};
+  return {httpBatchOf(options, MixKind::full)};
 }
 
 std::vector<Result> httpBatchBare(const BenchOptions& options) {
-  return {batchOf(options, MixKind::bare)};
+  return {httpBatchOf(options, MixKind::bare)};
 }
 
 }  // namespace counterfoil::cmd::bench

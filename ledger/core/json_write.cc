@@ -12,15 +12,15 @@
 namespace counterfoil {
 namespace {
 
-constexpr std::string_view kHexDigits = "0123456789abcdef";
+constexpr std::string_view kEscapeDigits = "0123456789abcdef";
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 
 void appendHex(crypto::Bytes bytes, std::string& out) {
   std::size_t at = out.size();
   out.resize(at + bytes.size() * 2);
   for (const std::uint8_t byte : bytes) {
-    out[at++] = kHexDigits[byte >> 4];
-    out[at++] = kHexDigits[byte & 15];
+    out[at++] = kEscapeDigits[byte >> 4];
+    out[at++] = kEscapeDigits[byte & 15];
   }
 }
 

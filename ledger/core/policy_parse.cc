@@ -24,7 +24,7 @@ struct Place {
   std::string_view key;
 };
 
-[[noreturn]] void refuse(ErrorCode code, const Place& place, std::string_view what, std::string_view hint) {
+[[noreturn]] void refuseDocument(ErrorCode code, const Place& place, std::string_view what, std::string_view hint) {
   std::string detail = "policy, line " + std::to_string(place.line) + ": ";
   std::string field;
   if (place.rule != 0) {
@@ -63,7 +63,7 @@ void refuseUnknownKeys(const toml::table& table, const std::array<std::string_vi
     }
     hint += "known keys:";
     for (const std::string_view candidate : known) hint.append(" ").append(candidate);
-    refuse(ErrorCode::unknownField, {key.source().begin.line, rule, {}}, "a key that is not part of the language", hint);
+    refuseDocument(ErrorCode::unknownField, {key.source().begin.line, rule, {}}, "a key that is not part of the language", hint);
   }
 }
 
@@ -74,7 +74,7 @@ bool isNameCharacter(char c) {
 
 std::string_view stringAt(const toml::node& node, const Place& place) {
   const toml::value<std::string>* text = node.as_string();
-  if (text == nullptr) refuse(ErrorCode::invalidValue, place, "must be a string", "put the value between quotation marks");
+  if (text == nullptr) refuseDocument(ErrorCode::invalidValue, place, "must be a string", "put the value between quotation marks");
   return text->get();
 }
 
@@ -83,8 +83,8 @@ std::string_view nameAt(const toml::node& node, const Place& place) {
   const bool valid = !name.empty() && name.size() <= limits::kIdBytesMax && std::all_of(name.begin(), name.end(), isNameCharacter) &&
                      std::string_view("._:@/+-").find(name.front()) == std::string_view::npos;
   if (!valid) {
-    refuse(ErrorCode::invalidValue, place, "is not a name",
-           "1 to 128 of A-Z a-z 0-9 . _ : @ / + -, a letter or digit first; names appear in every record of a decision");
+    refuseDocument(ErrorCode::invalidValue, place, "is not a name",
+                   "1 to 128 of A-Z a-z 0-9 . _ : @ / + -, a letter or digit first; names appear in every record of a decision");
   }
   return name;
 }
@@ -92,8 +92,8 @@ std::string_view nameAt(const toml::node& node, const Place& place) {
 std::int64_t numberAt(const toml::node& node, const Place& place, std::int64_t least, std::int64_t most) {
   const toml::value<std::int64_t>* number = node.as_integer();
   const std::string range = "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
-  if (number == nullptr) refuse(ErrorCode::invalidValue, place, "must be a number", range + ", without quotation marks");
-  if (number->get() < least || number->get() > most) refuse(ErrorCode::invalidValue, place, "is out of range", range);
+  if (number == nullptr) refuseDocument(ErrorCode::invalidValue, place, "must be a number", range + ", without quotation marks");
+  if (number->get() < least || number->get() > most) refuseDocument(ErrorCode::invalidValue, place, "is out of range", range);
   return number->get();
 }
 
@@ -102,20 +102,20 @@ void refusePattern(PolicyPatternProblem problem, const Place& place) {
     case PolicyPatternProblem::none:
       return;
     case PolicyPatternProblem::empty:
-      refuse(ErrorCode::invalidValue, place, "holds an empty pattern", "leave the list out to match everything");
+      refuseDocument(ErrorCode::invalidValue, place, "holds an empty pattern", "leave the list out to match everything");
     case PolicyPatternProblem::tooLong:
-      refuse(ErrorCode::tooLong, place, "holds a pattern of more than 512 bytes", "no value that long can be requested");
+      refuseDocument(ErrorCode::tooLong, place, "holds a pattern of more than 512 bytes", "no value that long can be requested");
     case PolicyPatternProblem::control:
-      refuse(ErrorCode::invalidValue, place, "holds a pattern with a control character", "no value with one is ever allowed");
+      refuseDocument(ErrorCode::invalidValue, place, "holds a pattern with a control character", "no value with one is ever allowed");
     case PolicyPatternProblem::misplacedStar:
-      refuse(ErrorCode::invalidValue, place, "holds a pattern with a misplaced `*`",
-             "`*` stands alone or is the last character, right after `:`, `/` or `-`");
+      refuseDocument(ErrorCode::invalidValue, place, "holds a pattern with a misplaced `*`",
+                     "`*` stands alone or is the last character, right after `:`, `/` or `-`");
     case PolicyPatternProblem::notPlain:
-      refuse(ErrorCode::invalidValue, place, "holds a pattern that no resource can match",
-             "no `.` or `..` segment, no `//` except after the scheme, no `/` at the end, no backslash, no percent-encoding");
+      refuseDocument(ErrorCode::invalidValue, place, "holds a pattern that no resource can match",
+                     "no `.` or `..` segment, no `//` except after the scheme, no `/` at the end, no backslash, no percent-encoding");
     case PolicyPatternProblem::notKindId:
-      refuse(ErrorCode::invalidValue, place, "holds a pattern that is not kind:id",
-             "kind is one of human, agent, service, operator, ledger; for instance agent:* or human:alice");
+      refuseDocument(ErrorCode::invalidValue, place, "holds a pattern that is not kind:id",
+                     "kind is one of human, agent, service, operator, ledger; for instance agent:* or human:alice");
   }
 }
 
@@ -147,13 +147,14 @@ class DocumentParser {
   void parseRules(const toml::node& node) {
     const toml::array* rules = node.as_array();
     const Place place{lineOf(node), 0, "rule"};
-    if (rules == nullptr) refuse(ErrorCode::invalidValue, place, "must be an array of tables", "write [[rule]] with two brackets");
+    if (rules == nullptr) refuseDocument(ErrorCode::invalidValue, place, "must be an array of tables", "write [[rule]] with two brackets");
     if (rules->size() > limits::kPolicyRulesMax)
-      refuse(ErrorCode::tooLarge, place, "has more than 1,000 entries", "merge rules, or use patterns");
+      refuseDocument(ErrorCode::tooLarge, place, "has more than 1,000 entries", "merge rules, or use patterns");
     out_->rules.reserve(rules->size());
     for (const toml::node& element : *rules) {
       const toml::table* table = element.as_table();
-      if (table == nullptr) refuse(ErrorCode::invalidValue, place, "must be an array of tables", "write [[rule]] with two brackets");
+      if (table == nullptr)
+        refuseDocument(ErrorCode::invalidValue, place, "must be an array of tables", "write [[rule]] with two brackets");
       parseRule(*table, out_->rules.size() + 1);
     }
     refuseRepeatedNames();
@@ -166,7 +167,7 @@ class DocumentParser {
     rule.name = keep(nameAt(required(table, number, "name"), placeOf(table, number, "name")));
     const std::string_view effect = stringAt(required(table, number, "effect"), placeOf(table, number, "effect"));
     if (effect != "allow" && effect != "deny") {
-      refuse(ErrorCode::invalidValue, placeOf(table, number, "effect"), "is neither allow nor deny", "write \"allow\" or \"deny\"");
+      refuseDocument(ErrorCode::invalidValue, placeOf(table, number, "effect"), "is neither allow nor deny", "write \"allow\" or \"deny\"");
     }
     rule.effect = effect == "allow" ? PolicyEffect::allow : PolicyEffect::deny;
     parseCredentials(table, number, rule);
@@ -187,7 +188,8 @@ class DocumentParser {
 
   static const toml::node& required(const toml::table& table, std::size_t rule, std::string_view key) {
     const toml::node* node = table.get(key);
-    if (node == nullptr) refuse(ErrorCode::invalidValue, placeOf(table, rule, key), "is missing", "every rule has a name and an effect");
+    if (node == nullptr)
+      refuseDocument(ErrorCode::invalidValue, placeOf(table, rule, key), "is missing", "every rule has a name and an effect");
     return *node;
   }
 
@@ -197,10 +199,10 @@ class DocumentParser {
     if (node == nullptr) return nullptr;
     const Place place = placeOf(table, rule, key);
     const toml::array* list = node->as_array();
-    if (list == nullptr) refuse(ErrorCode::invalidValue, place, "must be a list of strings", "put the value between [ and ]");
-    if (list->empty()) refuse(ErrorCode::invalidValue, place, "is an empty list", "leave the key out to match everything");
+    if (list == nullptr) refuseDocument(ErrorCode::invalidValue, place, "must be a list of strings", "put the value between [ and ]");
+    if (list->empty()) refuseDocument(ErrorCode::invalidValue, place, "is an empty list", "leave the key out to match everything");
     if (list->size() > limits::kListItemsMax)
-      refuse(ErrorCode::tooLarge, place, "has more than 256 items", "split the rule, or use patterns");
+      refuseDocument(ErrorCode::tooLarge, place, "has more than 256 items", "split the rule, or use patterns");
     return list;
   }
 
@@ -219,7 +221,7 @@ class DocumentParser {
       } else {
         std::string hint = "one of:";
         for (const std::string_view known : kPolicyCredentials) hint.append(" ").append(known);
-        refuse(ErrorCode::invalidValue, place, "holds something that is no credential", hint + ", or * for all");
+        refuseDocument(ErrorCode::invalidValue, place, "holds something that is no credential", hint + ", or * for all");
       }
     }
   }
@@ -247,8 +249,8 @@ class DocumentParser {
     const auto at = [&](std::string_view key) { return placeOf(table, number, key); };
     for (const std::string_view key : kLimitKeys) {
       if (rule.effect == PolicyEffect::deny && table.contains(key)) {
-        refuse(ErrorCode::invalidValue, at(key), "has no meaning in a deny rule",
-               "a deny rule refuses whatever it matches; limits belong to allow rules");
+        refuseDocument(ErrorCode::invalidValue, at(key), "has no meaning in a deny rule",
+                       "a deny rule refuses whatever it matches; limits belong to allow rules");
       }
     }
     if (const toml::node* node = table.get("maxTtlSeconds")) {
@@ -263,7 +265,7 @@ class DocumentParser {
     if (const toml::node* node = table.get("approval")) {
       const std::string_view approval = stringAt(*node, at("approval"));
       if (approval != "none" && approval != "required") {
-        refuse(ErrorCode::invalidValue, at("approval"), "is neither none nor required", "write \"none\" or \"required\"");
+        refuseDocument(ErrorCode::invalidValue, at("approval"), "is neither none nor required", "write \"none\" or \"required\"");
       }
       rule.approvalRequired = approval == "required";
     }
@@ -279,8 +281,8 @@ class DocumentParser {
     });
     for (std::size_t i = 1; i < order.size(); ++i) {
       if (out_->rules[order[i - 1]].name != out_->rules[order[i]].name) continue;
-      refuse(ErrorCode::duplicateField, {out_->rules[order[i]].line, order[i] + 1, "name"},
-             "is the name of rule " + std::to_string(order[i - 1] + 1) + " too", "give every rule a name of its own");
+      refuseDocument(ErrorCode::duplicateField, {out_->rules[order[i]].line, order[i] + 1, "name"},
+                     "is the name of rule " + std::to_string(order[i - 1] + 1) + " too", "give every rule a name of its own");
     }
   }
 
@@ -294,9 +296,9 @@ class DocumentParser {
 [[noreturn]] void refuseToml(const toml::parse_error& error) {
   const Place place{error.source().begin.line, 0, {}};
   if (error.description().find(": cannot redefine existing ") != std::string_view::npos) {
-    refuse(ErrorCode::duplicateField, place, "a key for the second time", "keep one of the two; a new rule begins with [[rule]]");
+    refuseDocument(ErrorCode::duplicateField, place, "a key for the second time", "keep one of the two; a new rule begins with [[rule]]");
   }
-  refuse(ErrorCode::invalidValue, place, "not valid TOML", "see docs/policy.md for the form of each line");
+  refuseDocument(ErrorCode::invalidValue, place, "not valid TOML", "see docs/policy.md for the form of each line");
 }
 
 }  // namespace

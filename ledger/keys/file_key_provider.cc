@@ -74,7 +74,7 @@ void finishInterrupted(const KeyFolder& folder) {
   }
 }
 
-[[noreturn]] void failMissing(const std::filesystem::path& folder, std::uint32_t version) {
+[[noreturn]] void failMissingFile(const std::filesystem::path& folder, std::uint32_t version) {
   throw Fault(ErrorCode::keyMissing, "there is no key-encryption key " + (folder / keyName(version)).string(),
               "restore the keys folder from its backup; if the key was destroyed on purpose, what it protected is gone");
 }
@@ -140,7 +140,7 @@ std::vector<Wrapped> FileKeyProvider::wrap(WorkspaceNumber workspace, std::uint3
   const std::optional<KeyFolder> folder = open(workspace);
   if (version == kNewestVersion) version = folder ? versionsIn(*folder).newestLiving : 0;
   const auto kek = key(folder, workspace, version);
-  if (kek == nullptr) failMissing(folderOf(workspace), version);
+  if (kek == nullptr) failMissingFile(folderOf(workspace), version);
   std::vector<Wrapped> result;
   result.reserve(requests.size());
   for (const WrapRequest& request : requests) {

@@ -24,7 +24,7 @@ namespace {
 constexpr std::string_view kMagic = "counterfoil key-encryption key v1\n";
 constexpr std::string_view kUnfinishedPrefix = ".new-";
 constexpr std::size_t kFileBytesMax = 1024;
-constexpr std::size_t kKeyBytes = 32;
+constexpr std::size_t kFileKeyBytes = 32;
 constexpr mode_t kOthers = S_IRWXG | S_IRWXO;
 
 [[noreturn]] void failWrite(int error, const std::filesystem::path& path) {
@@ -102,10 +102,10 @@ crypto::SecretBytes keyFileText(WorkspaceNumber workspace, std::uint32_t version
 
 std::optional<crypto::SecretBytes> parseKeyFile(std::string_view text, WorkspaceNumber workspace, std::uint32_t version) {
   const std::string head = headLines(workspace, version);
-  constexpr std::size_t kEncodedBytes = (kKeyBytes + 2) / 3 * 4;
+  constexpr std::size_t kEncodedBytes = (kFileKeyBytes + 2) / 3 * 4;
   if (!text.starts_with(head) || text.size() < head.size() + kEncodedBytes) return std::nullopt;
   std::optional<std::vector<std::uint8_t>> key = fromBase64(text.substr(head.size(), kEncodedBytes));
-  if (!key || key->size() != kKeyBytes) return std::nullopt;
+  if (!key || key->size() != kFileKeyBytes) return std::nullopt;
   crypto::SecretBytes result{crypto::Bytes(*key)};
   crypto::wipe(key->data(), key->size());
   // Written again it must be the same file: whatever differs, the check line included, is damage.

@@ -26,13 +26,13 @@ constexpr const char* kTable =
     "term INTEGER NOT NULL, pseq INTEGER NOT NULL, node INTEGER NOT NULL, incarnation INTEGER NOT NULL, workspace INTEGER NOT NULL, "
     "seq INTEGER NOT NULL, previous BLOB NOT NULL, leaf BLOB NOT NULL, value BLOB NOT NULL) STRICT";
 
-std::string textOf(int error) {
+std::string columnText(int error) {
   return std::generic_category().message(error);
 }
 
 Fault systemFault(const std::string& path, const std::string& doing, int error) {
   const ErrorCode code = error == ENOSPC || error == EDQUOT ? ErrorCode::diskFull : ErrorCode::logUnavailable;
-  return Fault(code, path + ": " + doing + ": " + textOf(error), "look at the file system and its permissions");
+  return Fault(code, path + ": " + doing + ": " + columnText(error), "look at the file system and its permissions");
 }
 
 void syncPath(const std::filesystem::path& path, int flags) {

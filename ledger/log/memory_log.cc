@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kDepth = 64;
 
-std::string placeOf(PartitionId partition, Position position) {
+std::string memoryPlaceOf(PartitionId partition, Position position) {
   return "partition " + std::to_string(partition.value) + ", position " + std::to_string(position.value) + ": ";
 }
 
@@ -119,7 +119,7 @@ class MemoryReader final : public PartitionReader {
       const MemoryPartitions::Stored& stored = records[position.value];
       const FoldVerdict verdict = stored.damaged ? FoldVerdict::damaged : judge(state_, stored.header);
       if (verdict == FoldVerdict::damaged || (verdict == FoldVerdict::valid && !contentFits(stored.header, stored.value))) {
-        throw Fault(ErrorCode::logDamaged, placeOf(partition_, position) + "the record is damaged");
+        throw Fault(ErrorCode::logDamaged, memoryPlaceOf(partition_, position) + "the record is damaged");
       }
       fold(state_, stored.header);
       if (verdict == FoldVerdict::isVoid) continue;
@@ -145,7 +145,7 @@ class MemoryReader final : public PartitionReader {
     const auto& records = partitions_->partitions_.at(partition_.value);
     if (state_.next.value == 0) return;
     if (state_.next.value > records.size() || records[state_.next.value - 1].header != state_.last) {
-      throw Fault(ErrorCode::logTruncated, placeOf(partition_, state_.next) + "this is not the log that was read before");
+      throw Fault(ErrorCode::logTruncated, memoryPlaceOf(partition_, state_.next) + "this is not the log that was read before");
     }
   }
 
@@ -165,7 +165,7 @@ class MemoryFinder final : public RecordFinder {
     const auto& records = partitions_->partitions_.at(partition_.value);
     if (position.value >= records.size()) return false;
     const MemoryPartitions::Stored& stored = records[position.value];
-    if (stored.damaged) throw Fault(ErrorCode::logDamaged, placeOf(partition_, position) + "the record is damaged");
+    if (stored.damaged) throw Fault(ErrorCode::logDamaged, memoryPlaceOf(partition_, position) + "the record is damaged");
     record.position = position;
     record.header = stored.header;
     record.value.assign(stored.value.begin(), stored.value.end());

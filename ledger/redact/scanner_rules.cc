@@ -82,16 +82,16 @@ constexpr std::array<std::string_view, 22> kHarmlessPrefixes = {
     "pub",    "max",  "num",  "nextpage", "resume", "change",     "dummy",        "fake",          "mock",        "sample",       "non"};
 
 // FNV-1a, 64 bits.
-constexpr std::uint64_t hashOf(std::string_view value) {
+constexpr std::uint64_t ruleHashOf(std::string_view value) {
   std::uint64_t hash = 0xcbf29ce484222325ULL;
   for (char c : value) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
   return hash;
 }
 
-constexpr std::array<std::uint64_t, 17> kPublishedExamples = {hashOf("AKIA"
-                                                                     "IOSFODNN7EXAMPLE"),
-                                                              hashOf("wJalrXUtnFEMI/K7MDENG/"
-                                                                     "bPxRfiCYEXAMPLEKEY"),
+constexpr std::array<std::uint64_t, 17> kPublishedExamples = {ruleHashOf("AKIA"
+                                                                         "IOSFODNN7EXAMPLE"),
+                                                              ruleHashOf("wJalrXUtnFEMI/K7MDENG/"
+                                                                         "bPxRfiCYEXAMPLEKEY"),
                                                               0x6acbd824bd32bbd4ULL,
                                                               0x29a336c7244f48ddULL,
                                                               0x816cd10fdb11ead0ULL,
@@ -193,7 +193,7 @@ bool isHarmlessPrefix(std::string_view prefix) {
 }
 
 bool isPublishedExample(std::string_view value) {
-  const std::uint64_t hash = hashOf(value);
+  const std::uint64_t hash = ruleHashOf(value);
   return std::find(kPublishedExamples.begin(), kPublishedExamples.end(), hash) != kPublishedExamples.end();
 }
 

@@ -7,7 +7,7 @@ namespace counterfoil::write {
 namespace {
 
 constexpr std::uint64_t kRecordsARound = 5'000;
-constexpr std::uint64_t kTellEvery = 1'000;
+constexpr std::uint64_t kTellReadEvery = 1'000;
 constexpr std::uint64_t kSettleEvery = 50'000;  // records; copies every head
 
 }  // namespace
@@ -103,7 +103,7 @@ void Sequencer::applyRead(const log::ValidRecord& record, std::vector<EntryId>* 
     status_.writerName = claimant->node;
     status_.writerUrl = claimant->url;
   }
-  if (progress_ && ++readForProgress_ % kTellEvery == 0) progress_(readForProgress_);
+  if (progress_ && ++readForProgress_ % kTellReadEvery == 0) progress_(readForProgress_);
   const auto id = state_.applyRecord(record);
   if (landed != nullptr && id) landed->push_back(*id);
 }

@@ -10,15 +10,15 @@
 namespace counterfoil::query {
 namespace {
 
-constexpr std::int64_t kRangeKeysMax = 8'192;
+constexpr std::int64_t kLeaseRangeKeysMax = 8'192;
 constexpr std::int64_t kHistoryMax = 1'000;
 
-struct ColumnFilter {
+struct LeaseColumnFilter {
   Match match;
   const char* column;
   const char* index;
 };
-constexpr ColumnFilter kColumns[] = {
+constexpr LeaseColumnFilter kLeaseColumns[] = {
     {Match::actor, "grantee", "lease_grantee"},
     {Match::run, "run", "lease_run"},
     {Match::host, "host", "lease_host"},
@@ -269,7 +269,7 @@ class LeaseSearch {
     return true;
   }
   bool addColumns() {
-    for (const ColumnFilter& filter : kColumns) {
+    for (const LeaseColumnFilter& filter : kLeaseColumns) {
       if (filters_[filter.match].empty()) continue;
       const auto name = view_.findName(filters_[filter.match]);
       if (!name || !add(leaseKeys(std::string(filter.column) + " = ?2", filter.index, *name), true)) return false;
@@ -303,20 +303,20 @@ class LeaseSearch {
     LentStatement stretch = view_.statement(
         "SELECT granted_seq FROM lease INDEXED BY lease_span WHERE span = ?1 AND valid_from > ?2 AND valid_from <= ?3 LIMIT ?4");
     std::vector<Key> keys;
-    for (std::int64_t span = 0; span <= views::kOpenSpan && static_cast<std::int64_t>(keys.size()) <= kRangeKeysMax; ++span) {
+    for (std::int64_t span = 0; span <= views::kOpenSpan && static_cast<std::int64_t>(keys.size()) <= kLeaseRangeKeysMax; ++span) {
       std::int64_t least = 0;
       const bool open = span >= 34 || __builtin_sub_overflow(*from_.at, (std::int64_t{1} << span) * kNanosecondsPerSecond, &least);
       stretch->bindNumber(1, span);
       stretch->bindNumber(2, open ? INT64_MIN : least);
       stretch->bindNumber(3, *from_.at);
-      stretch->bindNumber(4, kRangeKeysMax + 1);
+      stretch->bindNumber(4, kLeaseRangeKeysMax + 1);
       while (stretch->step()) keys.push_back(stretch->number(0));
     }
     addStretch(std::move(keys), INT64_MIN, *from_.at);
   }
   // Few keys: these. Many: where in the record to look for them, and every row is looked at.
   bool addStretch(std::vector<Key> keys, std::int64_t earliest, std::int64_t latest) {
-    const bool few = static_cast<std::int64_t>(keys.size()) <= kRangeKeysMax;
+    const bool few = static_cast<std::int64_t>(keys.size()) <= kLeaseRangeKeysMax;
     if (few) {
       add(std::make_unique<KnownKeys>(std::move(keys), filters_.order), true);
     } else {
@@ -332,7 +332,7 @@ class LeaseSearch {
         view_.statement("SELECT granted_seq FROM lease INDEXED BY lease_valid WHERE valid_from >= ?1 AND valid_from <= ?2 LIMIT ?3");
     range->bindNumber(1, earliest_);
     range->bindNumber(2, latest_);
-    range->bindNumber(3, kRangeKeysMax + 1);
+    range->bindNumber(3, kLeaseRangeKeysMax + 1);
     std::vector<Key> keys;
     while (range->step()) keys.push_back(range->number(0));
     checkRange_ = !addStretch(std::move(keys), earliest_, latest_);

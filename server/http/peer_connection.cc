@@ -26,14 +26,14 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
-using Buffer = beast::basic_flat_buffer<crypto::WipingAllocator<char>>;
-using Parser = http::response_parser<http::buffer_body, crypto::WipingAllocator<char>>;
+using PeerBuffer = beast::basic_flat_buffer<crypto::WipingAllocator<char>>;
+using PeerParser = http::response_parser<http::buffer_body, crypto::WipingAllocator<char>>;
 using PlainStream = tcp::socket;
 using TlsStream = asio::ssl::stream<tcp::socket>;
 using Time = Deadlines::Time;
 
 constexpr std::size_t kPiece = 16 * 1024;
-constexpr std::size_t kReadAhead = 64 * 1024;
+constexpr std::size_t kPeerReadAhead = 64 * 1024;
 constexpr std::uint32_t kHeadMax = 16 * 1024;
 
 // Of one connection, not of the answer; the Content-Type has a place of its own, lengths and codings are made anew.
@@ -43,11 +43,11 @@ bool concernsTheConnection(std::string_view lowerName) {
   return std::find(kNames.begin(), kNames.end(), lowerName) != kNames.end();
 }
 
-tcp::socket& lowestLayer(PlainStream& stream) {
+tcp::socket& peerLowestLayer(PlainStream& stream) {
   return stream;
 }
 
-tcp::socket& lowestLayer(TlsStream& stream) {
+tcp::socket& peerLowestLayer(TlsStream& stream) {
   return stream.next_layer();
 }
 
@@ -64,7 +64,7 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
         stream_(std::forward<Arguments>(arguments)...),
         resolver_(loop),
         wake_(loop),
-        buffer_(kReadAhead) {
+        buffer_(kPeerReadAhead) {
     deadlines_->add(*this);
   }
   ~Peer() override { deadlines_->remove(*this); }
@@ -177,7 +177,7 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
   }
 
  private:
-  tcp::socket& socket() { return lowestLayer(stream_); }
+  tcp::socket& socket() { return peerLowestLayer(stream_); }
 
   // ---- Deadlines::Entry ----
   void expire() override { close(); }
@@ -309,8 +309,8 @@ class Peer final : public PeerConnection, public std::enable_shared_from_this<Pe
   Stream stream_;
   tcp::resolver resolver_;
   asio::steady_timer wake_;
-  Buffer buffer_;
-  std::optional<Parser> parser_;
+  PeerBuffer buffer_;
+  std::optional<PeerParser> parser_;
   Response head_;
   crypto::WipingVector out_;     // being sent
   crypto::WipingVector chunk_;   // being read

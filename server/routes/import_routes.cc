@@ -366,7 +366,7 @@ asio::awaitable<Response> finishImport(Call& call, Service& service) {
   co_return json(200, std::move(out));
 }
 
-RouteDocs docsOf(const char* summary, const char* body, const char* answer, int status) {
+RouteDocs importDocs(const char* summary, const char* body, const char* answer, int status) {
   RouteDocs docs;
   docs.summary = summary;
   docs.body = body;
@@ -384,11 +384,11 @@ std::unique_ptr<FactLines> importedLines(Call& call, Service& service, std::shar
 void addImportRoutes(Router& router, Service& service) {
   const std::string base = "/v1/workspaces/{workspace}/imports";
   router.add({"POST", base, Action::importFacts, [&service](Call& call) { return beginImport(call, service); },
-              docsOf("Begin to import another system's records: one at a time for a source", "ImportBegin", "ImportUnderWay", 201)});
+              importDocs("Begin to import another system's records: one at a time for a source", "ImportBegin", "ImportUnderWay", 201)});
   router.add({"POST", base + "/{import}/leases", Action::importFacts, [&service](Call& call) { return findLease(call, service); },
-              docsOf("The reported lease of this source to which a credential belongs; recorded", "SecretLookup", "ImportLease", 200)});
+              importDocs("The reported lease of this source to which a credential belongs; recorded", "SecretLookup", "ImportLease", 200)});
   router.add({"POST", base + "/{import}/finish", Action::importFacts, [&service](Call& call) { return finishImport(call, service); },
-              docsOf("A producer has told everything; without one: end the import", "ImportFinish", "ImportFinished", 200)});
+              importDocs("A producer has told everything; without one: end the import", "ImportFinish", "ImportFinished", 200)});
 }
 
 }  // namespace counterfoil::server

@@ -14,7 +14,7 @@
 namespace counterfoil::server {
 namespace {
 
-constexpr std::size_t kBodyMax = 1024;
+constexpr std::size_t kKeyBodyMax = 1024;
 
 asio::awaitable<Response> listWorkspaceKeys(Call& call, Service& service) {
   checkParameters(call.exchange.head(), {});
@@ -43,7 +43,7 @@ asio::awaitable<Response> listSigningKeys(Call& call, Service& service) {
 
 asio::awaitable<Response> rotateSigningKey(Call& call, Service& service) {
   checkParameters(call.exchange.head(), {});
-  const std::string_view body = co_await jsonBody(call.exchange, kBodyMax);
+  const std::string_view body = co_await jsonBody(call.exchange, kKeyBodyMax);
   if (onlyText(body, "purpose") != "token") {
     throw Fault(ErrorCode::invalidValue, "/purpose is not `token`", "keys of a workspace are rotated at .../workspaces/{workspace}/keys",
                 "/purpose");

@@ -22,7 +22,7 @@ constexpr std::array<LeaseVerb, 4> kLeaseVerbs = {{
     {"revoke", CommandKind::leaseRevoke, Action::revokeLease, "End a lease and everything that hangs on it", "LeaseRevoke"},
 }};
 
-RouteDocs docsOf(const char* summary, const char* body, std::vector<int> statuses) {
+RouteDocs leaseDocs(const char* summary, const char* body, std::vector<int> statuses) {
   RouteDocs docs;
   docs.summary = summary;
   docs.body = body;
@@ -39,31 +39,31 @@ void addLeaseRoutes(Router& router, Service& service) {
               [&service](Call& call) -> asio::awaitable<Response> {
                 co_return co_await runCommand(call, service, CommandKind::leaseRequest, {}, 201);
               },
-              docsOf("Ask for a lease: granted or denied by the workspace's policy", "LeaseRequest", {201, 202, 403})});
+              leaseDocs("Ask for a lease: granted or denied by the workspace's policy", "LeaseRequest", {201, 202, 403})});
   for (const LeaseVerb& verb : kLeaseVerbs) {
     router.add({"POST", std::string("/v1/workspaces/{workspace}/leases/{lease}/") + verb.path, verb.action,
                 [&service, kind = verb.kind](Call& call) -> asio::awaitable<Response> {
                   const std::array<RouteField, 1> route = {RouteField{Field::leaseId, call.variable("lease")}};
                   co_return co_await runCommand(call, service, kind, route, 200);
                 },
-                docsOf(verb.summary, verb.body, {200, 202, 403})});
+                leaseDocs(verb.summary, verb.body, {200, 202, 403})});
   }
   router.add({"POST", "/v1/workspaces/{workspace}/revocations", Action::revoke,
               [&service](Call& call) -> asio::awaitable<Response> {
                 co_return co_await runCommand(call, service, CommandKind::revokeAll, {}, 200);
               },
-              docsOf("End every lease of a run, host, principal, bundle, credential or parent lease", "RevokeAll", {200, 202})});
+              leaseDocs("End every lease of a run, host, principal, bundle, credential or parent lease", "RevokeAll", {200, 202})});
   router.add({"POST", "/v1/workspaces/{workspace}/approvals", Action::decideApprovals,
               [&service](Call& call) -> asio::awaitable<Response> {
                 co_return co_await runCommand(call, service, CommandKind::approvalRequest, {}, 201);
               },
-              docsOf("Ask for an approval of one lease request", "ApprovalRequest", {201, 202})});
+              leaseDocs("Ask for an approval of one lease request", "ApprovalRequest", {201, 202})});
   router.add({"POST", "/v1/workspaces/{workspace}/approvals/{approval}/decide", Action::decideApprovals,
               [&service](Call& call) -> asio::awaitable<Response> {
                 const std::array<RouteField, 1> route = {RouteField{Field::approvalId, call.variable("approval")}};
                 co_return co_await runCommand(call, service, CommandKind::approvalDecide, route, 200);
               },
-              docsOf("Approve or refuse; decided by the token's subject", "ApprovalDecide", {200, 202, 403})});
+              leaseDocs("Approve or refuse; decided by the token's subject", "ApprovalDecide", {200, 202, 403})});
 }
 
 }  // namespace counterfoil::server

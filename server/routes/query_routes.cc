@@ -99,7 +99,7 @@ asio::awaitable<Response> lookUpSecret(Call& call, Service& service) {
   co_return json(200, std::move(found.json));
 }
 
-RouteDocs docsOf(const char* summary, const char* body, const char* answer) {
+RouteDocs queryDocs(const char* summary, const char* body, const char* answer) {
   RouteDocs docs;
   docs.summary = summary;
   docs.body = body;
@@ -113,9 +113,9 @@ RouteDocs docsOf(const char* summary, const char* body, const char* answer) {
 void addQueryRoutes(Router& router, Service& service) {
   const std::string base = "/v1/workspaces/{workspace}/";
   router.add({"POST", base + "query", Action::readRecord, [&service](Call& call) { return runQuery(call, service); },
-              docsOf("Read-only SQL over the views: one SELECT, 2 s, 10,000 rows; recorded", "Query", "QueryAnswer")});
+              queryDocs("Read-only SQL over the views: one SELECT, 2 s, 10,000 rows; recorded", "Query", "QueryAnswer")});
   router.add({"POST", base + "secrets/lookup", Action::lookUpSecrets, [&service](Call& call) { return lookUpSecret(call, service); },
-              docsOf("Every entry with the secret's fingerprint; 30 a minute, recorded", "SecretLookup", "SecretLookupAnswer")});
+              queryDocs("Every entry with the secret's fingerprint; 30 a minute, recorded", "SecretLookup", "SecretLookupAnswer")});
 }
 
 }  // namespace counterfoil::server

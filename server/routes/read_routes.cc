@@ -283,7 +283,7 @@ asio::awaitable<Response> showWorkspace(Call& call, Service& service) {
   co_return json(200, std::move(out));
 }
 
-RouteDocs docsOf(const char* summary, const char* answer, std::vector<std::string> parameters) {
+RouteDocs readDocs(const char* summary, const char* answer, std::vector<std::string> parameters) {
   RouteDocs docs;
   docs.summary = summary;
   docs.answer = answer;
@@ -340,33 +340,33 @@ void addReadRoutes(Router& router, Service& service) {
     get(
         base + std::string(query::listName(route.kind)), Action::readRecord,
         [kind = route.kind](Call& call, Service& with) { return list(call, with, kind); },
-        docsOf(route.summary, route.answer, std::move(parameters)));
+        readDocs(route.summary, route.answer, std::move(parameters)));
   }
-  get(base + "entries/{seq}", Action::readRecord, showEntry, docsOf("One entry", "Entry", {"wait", "disclose"}));
+  get(base + "entries/{seq}", Action::readRecord, showEntry, readDocs("One entry", "Entry", {"wait", "disclose"}));
   get(base + "leases/{lease}", Action::readRecord, showLease,
-      docsOf("One lease with its history and its children", "LeaseHistory", {"at", "asOf", "wait"}));
+      readDocs("One lease with its history and its children", "LeaseHistory", {"at", "asOf", "wait"}));
   get(
       base + "hosts/{id}", Action::readRecord,
       [](Call& call, Service& with) { return showRow(call, with, ListKind::hosts, Match::host, "the workspace has no host with this id"); },
-      docsOf("One host", "Host", {"wait"}));
+      readDocs("One host", "Host", {"wait"}));
   get(
       base + "runs/{id}", Action::readRecord,
       [](Call& call, Service& with) { return showRow(call, with, ListKind::runs, Match::run, "the workspace has no run with this id"); },
-      docsOf("One run, and what it reached", "Run", {"wait"}));
+      readDocs("One run, and what it reached", "Run", {"wait"}));
   get(
       base + "principals/{id}", Action::readRecord,
       [](Call& call, Service& with) {
         return showRow(call, with, ListKind::principals, Match::actor, "the workspace has no principal with this kind and id");
       },
-      docsOf("One principal, as kind:id", "Principal", {"wait"}));
-  get(base + "stats", Action::readRecord, stats, docsOf("Counts, and the view's digest", "Stats", {"wait"}));
+      readDocs("One principal, as kind:id", "Principal", {"wait"}));
+  get(base + "stats", Action::readRecord, stats, readDocs("Counts, and the view's digest", "Stats", {"wait"}));
   get(base + "producers/{id}", Action::readProducer, showProducer,
-      docsOf("Where a producer resumes: its greatest contiguous producerSeq, and what is missing behind it", "Producer",
-             {"source", "wait"}));
+      readDocs("Where a producer resumes: its greatest contiguous producerSeq, and what is missing behind it", "Producer",
+               {"source", "wait"}));
   get("/v1/workspaces", Action::listWorkspaces, listWorkspaces,
-      docsOf("Workspaces that the token reaches", "WorkspacePage", {"limit", "after"}));
+      readDocs("Workspaces that the token reaches", "WorkspacePage", {"limit", "after"}));
   get("/v1/workspaces/{workspace}", Action::listWorkspaces, showWorkspace,
-      docsOf("One workspace, as its writer knows it", "Workspace", {}));
+      readDocs("One workspace, as its writer knows it", "Workspace", {}));
 }
 
 }  // namespace counterfoil::server

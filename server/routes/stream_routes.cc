@@ -146,7 +146,7 @@ asio::awaitable<Response> stream(Call& call, const Streams& streams, std::vector
   co_return Response{};
 }
 
-RouteDocs docsOf(const char* summary, std::vector<std::string> parameters) {
+RouteDocs streamDocs(const char* summary, std::vector<std::string> parameters) {
   RouteDocs docs;
   docs.summary = summary;
   docs.answer = "EntryStream";
@@ -161,12 +161,12 @@ void addStreamRoutes(Router& router, Service& service, const StreamOptions& opti
   if (cache == nullptr) cache = std::make_shared<StreamCache>(service.readers);
   const auto streams = std::make_shared<const Streams>(Streams{service, options, std::move(cache)});
   router.add({"GET", "/v1/workspaces/{workspace}/stream", Action::readRecord, [streams](Call& call) { return stream(call, *streams, {}); },
-              docsOf("Entries as they are recorded, as server-sent events; resumes after Last-Event-ID", {"kind", "after", "wait"})});
+              streamDocs("Entries as they are recorded, as server-sent events; resumes after Last-Event-ID", {"kind", "after", "wait"})});
   router.add({"GET", "/v1/workspaces/{workspace}/revocations/stream", Action::readRecord,
               [streams](Call& call) {
                 return stream(call, *streams, {"lease.revoked", "revocation.*"});
               },
-              docsOf("Revocations as they are recorded: what to kill upstream", {"after", "wait"})});
+              streamDocs("Revocations as they are recorded: what to kill upstream", {"after", "wait"})});
 }
 
 }  // namespace counterfoil::server

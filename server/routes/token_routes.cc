@@ -14,11 +14,11 @@
 namespace counterfoil::server {
 namespace {
 
-constexpr std::size_t kBodyMax = 1024;
+constexpr std::size_t kTokenBodyMax = 1024;
 
 asio::awaitable<Response> refresh(Call& call, Service& service) {
   checkParameters(call.exchange.head(), {});
-  const std::string_view body = co_await call.exchange.body(kBodyMax);
+  const std::string_view body = co_await call.exchange.body(kTokenBodyMax);
   if (!body.empty() && body != "{}") {
     throw Fault(ErrorCode::unknownField, "a token is renewed as it is", "send no body: for another one, mint it");
   }

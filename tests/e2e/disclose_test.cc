@@ -13,7 +13,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr const char* kPolicy = R"(name = "production"
+constexpr const char* kDisclosePolicy = R"(name = "production"
 [[rule]]
 name = "git-read"
 effect = "allow"
@@ -25,7 +25,7 @@ constexpr std::string_view kPerson = "carol.grant@example.com";
 // In pieces, so that no one who searches this source for secrets finds one.
 const std::string kSecret = std::string("ghp_") + "4kQzW8mXv2RtLp9sYc3NbHd7FgJe6UaTo1iK";
 
-std::string jsonText(std::string_view text) {
+std::string quotedText(std::string_view text) {
   return boost::json::serialize(boost::json::value(text));
 }
 
@@ -38,9 +38,10 @@ std::string hardText() {
   return text;
 }
 
-std::string grantOf(std::string_view lease, std::string_view person, std::string_view reason, std::string_view scope = "contents:read") {
-  return "{\"leaseId\":" + jsonText(lease) + R"(,"credential":"git_token","grantee":{"kind":"human","id":)" + jsonText(person) +
-         R"(},"scope":[)" + jsonText(scope) + "],\"ttlSeconds\":600,\"reason\":" + jsonText(reason) + "}";
+std::string personalGrant(std::string_view lease, std::string_view person, std::string_view reason,
+                          std::string_view scope = "contents:read") {
+  return "{\"leaseId\":" + quotedText(lease) + R"(,"credential":"git_token","grantee":{"kind":"human","id":)" + quotedText(person) +
+         R"(},"scope":[)" + quotedText(scope) + "],\"ttlSeconds\":600,\"reason\":" + quotedText(reason) + "}";
 }
 
 std::string reasonOf(const boost::json::value& entry) {
@@ -74,15 +75,15 @@ class Disclose : public testing::Test {
   void SetUp() override {
     server_ = std::make_unique<RunningServer>(ledger_);
     HttpClient owner = server_->client("owner");
-    ASSERT_EQ(owner.ask("PUT", "/v1/workspaces/w1/policy", kPolicy, "text/toml").status, 200);
+    ASSERT_EQ(owner.ask("PUT", "/v1/workspaces/w1/policy", kDisclosePolicy, "text/toml").status, 200);
     HttpClient member = server_->client("member", "w1", "human:bob@example.com");
-    const HttpAnswer granted = member.post("/v1/workspaces/w1/leases", grantOf("hard", kPerson, hardText()));
+    const HttpAnswer granted = member.post("/v1/workspaces/w1/leases", personalGrant("hard", kPerson, hardText()));
     ASSERT_EQ(granted.status, 201) << granted;
     granted_ = granted.at({"receipt", "seq"});
-    const HttpAnswer secret = member.post("/v1/workspaces/w1/leases", grantOf("secret", "dave", "use " + kSecret + " until monday"));
+    const HttpAnswer secret = member.post("/v1/workspaces/w1/leases", personalGrant("secret", "dave", "use " + kSecret + " until monday"));
     ASSERT_EQ(secret.status, 201) << secret;
     secret_ = secret.at({"receipt", "seq"});
-    const HttpAnswer denied = member.post("/v1/workspaces/w1/leases", grantOf("denied", "erin", "to write", "contents:write"));
+    const HttpAnswer denied = member.post("/v1/workspaces/w1/leases", personalGrant("denied", "erin", "to write", "contents:write"));
     ASSERT_EQ(denied.status, 403) << denied;
     denied_ = denied.at({"receipt", "seq"});
     admin_ = std::make_unique<HttpClient>(server_->client("admin", "w1", "human:ada"));
@@ -237,7 +238,7 @@ TEST_F(KafkaNodes, PersonalValuesComeFromKafka) {
   ASSERT_NE(node, nullptr);
   HttpClient admin(node->address(), mint("admin", "*"));
   ASSERT_EQ(insist([&] { return admin.post("/v1/workspaces", R"({"id":"acme"})"); }).status, 201);
-  ASSERT_EQ(insist([&] { return admin.ask("PUT", "/v1/workspaces/acme/policy", kPolicy, "text/toml"); }).status, 200);
+  ASSERT_EQ(insist([&] { return admin.ask("PUT", "/v1/workspaces/acme/policy", kDisclosePolicy, "text/toml"); }).status, 200);
   const std::string token = mint("member", "acme");
   HttpClient member(other(node)->address(), token);
   Ids ids(53);
@@ -247,7 +248,7 @@ TEST_F(KafkaNodes, PersonalValuesComeFromKafka) {
     const HttpAnswer granted = insist([&] {
       const std::string number = std::to_string(index);
       return member.post("/v1/workspaces/acme/leases",
-                         grantOf("lease-" + number, "person-" + number + "@example.com", number + hardText().substr(8)));
+                         personalGrant("lease-" + number, "person-" + number + "@example.com", number + hardText().substr(8)));
     });
     ASSERT_EQ(granted.status, 201) << granted;
     last = granted.at({"receipt", "seq"});

@@ -14,7 +14,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr const char* kPolicy = "name = \"p\"\n[[rule]]\nname = \"all\"\neffect = \"allow\"\nmaxTtlSeconds = 900\n";
+constexpr const char* kErasePolicy = "name = \"p\"\n[[rule]]\nname = \"all\"\neffect = \"allow\"\nmaxTtlSeconds = 900\n";
 constexpr const char* kCarol = R"({"kind":"human","id":"carol.grant@example.com"})";
 constexpr std::string_view kCarolId = "carol.grant@example.com";
 
@@ -31,7 +31,7 @@ class Erase : public testing::Test {
     owner_ = std::make_unique<HttpClient>(server_->client("owner", "*", "human:olga"));
     admin_ = std::make_unique<HttpClient>(server_->client("admin", "*", "human:adam"));
     if (granted_) return;
-    ASSERT_EQ(owner_->ask("PUT", path("policy"), kPolicy, "text/toml").status, 200);
+    ASSERT_EQ(owner_->ask("PUT", path("policy"), kErasePolicy, "text/toml").status, 200);
     grant(kCarol);
     grant(R"({"kind":"human","id":"dave"})");
     granted_ = true;

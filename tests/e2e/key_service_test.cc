@@ -24,7 +24,7 @@ using testing::SizeIs;
 constexpr const char* kToken = "s.test-token-of-the-ledger";
 constexpr const char* kServicePolicy = "name = \"p\"\n[[rule]]\nname = \"all\"\neffect = \"allow\"\nmaxTtlSeconds = 900\n";
 
-std::string request(const std::string& kind, const std::string& id) {
+std::string serviceRequest(const std::string& kind, const std::string& id) {
   return R"({"credential":"git_token","grantee":{"kind":")" + kind + R"(","id":")" + id +
          R"("},"scope":["contents:read"],"ttlSeconds":600})";
 }
@@ -105,7 +105,7 @@ TEST_F(KeyService, KeepsTheKeysOfALedgerThroughItsLife) {
   for (int round = 0; round < 2; ++round) {
     RunningServer server(ledger);
     HttpClient owner = server.client("owner");
-    const HttpAnswer granted = owner.post("/v1/workspaces/w1/leases", request("human", "alice@example.com"));
+    const HttpAnswer granted = owner.post("/v1/workspaces/w1/leases", serviceRequest("human", "alice@example.com"));
     EXPECT_EQ(granted.status, 201) << granted;
     EXPECT_EQ(server.stop(), 0);
     said += server.process().error + server.process().out;
@@ -169,18 +169,18 @@ TEST_F(KeyService, LeasesGoOnWhileItIsAway) {
   makeLedger(ledger);
   RunningServer server(ledger);
   HttpClient owner = server.client("owner");
-  ASSERT_EQ(owner.post("/v1/workspaces/w1/leases", request("human", "alice@example.com")).status, 201);
+  ASSERT_EQ(owner.post("/v1/workspaces/w1/leases", serviceRequest("human", "alice@example.com")).status, 201);
   const std::uint64_t before = kms_->requests();
-  EXPECT_EQ(owner.post("/v1/workspaces/w1/leases", request("human", "alice@example.com")).status, 201);
+  EXPECT_EQ(owner.post("/v1/workspaces/w1/leases", serviceRequest("human", "alice@example.com")).status, 201);
   EXPECT_EQ(kms_->requests(), before) << "keys once known are not asked for again";
   kms_->stop();
   // Known persons and agents, and ends of leases.
-  const HttpAnswer granted = owner.post("/v1/workspaces/w1/leases", request("human", "alice@example.com"));
+  const HttpAnswer granted = owner.post("/v1/workspaces/w1/leases", serviceRequest("human", "alice@example.com"));
   ASSERT_EQ(granted.status, 201) << granted;
-  EXPECT_EQ(owner.post("/v1/workspaces/w1/leases", request("agent", "fixer")).status, 201);
+  EXPECT_EQ(owner.post("/v1/workspaces/w1/leases", serviceRequest("agent", "fixer")).status, 201);
   EXPECT_EQ(owner.post("/v1/workspaces/w1/leases/" + granted.at({"lease", "id"}) + "/revoke", "{}").status, 200);
   // A new person, a new workspace.
-  const HttpAnswer refused = owner.post("/v1/workspaces/w1/leases", request("human", "bob@example.com"));
+  const HttpAnswer refused = owner.post("/v1/workspaces/w1/leases", serviceRequest("human", "bob@example.com"));
   EXPECT_EQ(refused.status, 503) << refused;
   EXPECT_EQ(refused.at({"code"}), "not_ready");
   EXPECT_THAT(refused.head, HasSubstr("Retry-After: "));
@@ -189,7 +189,7 @@ TEST_F(KeyService, LeasesGoOnWhileItIsAway) {
   EXPECT_EQ(ready.status, 200) << ready;
   EXPECT_THAT(ready.body, HasSubstr("ready, but for new keys"));
   EXPECT_THAT(ready.body, HasSubstr("the key service does not answer"));
-  EXPECT_EQ(owner.post("/v1/workspaces/w1/leases", request("agent", "fixer")).status, 201) << "what was refused left nothing behind";
+  EXPECT_EQ(owner.post("/v1/workspaces/w1/leases", serviceRequest("agent", "fixer")).status, 201) << "what was refused left nothing behind";
   kms_->start();
   // It is asked again by itself.
   const std::int64_t deadline = nowMicroseconds() + 30'000'000;
@@ -199,7 +199,7 @@ TEST_F(KeyService, LeasesGoOnWhileItIsAway) {
     server.process().pump(50);
   } while (again.body.find("new keys") != std::string::npos && nowMicroseconds() < deadline);
   EXPECT_THAT(again.body, Not(HasSubstr("new keys")));
-  EXPECT_EQ(owner.post("/v1/workspaces/w1/leases", request("human", "bob@example.com")).status, 201);
+  EXPECT_EQ(owner.post("/v1/workspaces/w1/leases", serviceRequest("human", "bob@example.com")).status, 201);
   EXPECT_EQ(owner.post("/v1/workspaces", R"({"id":"shop"})").status, 201);
   EXPECT_EQ(server.stop(), 0);
   EXPECT_THAT(server.process().error, HasSubstr("new keys cannot be had"));
@@ -217,8 +217,8 @@ TEST_F(KeyService, AnErasureDestroysTheVersionThere) {
   HttpClient admin = server.client("admin", "*", "human:adam");
   const std::string base = "/v1/workspaces/w1/";
   const std::string alice = R"("subject":{"kind":"human","id":"alice@example.com"})";
-  ASSERT_EQ(admin.post(base + "leases", request("human", "alice@example.com")).status, 201);
-  ASSERT_EQ(admin.post(base + "leases", request("human", "bob@example.com")).status, 201);
+  ASSERT_EQ(admin.post(base + "leases", serviceRequest("human", "alice@example.com")).status, 201);
+  ASSERT_EQ(admin.post(base + "leases", serviceRequest("human", "bob@example.com")).status, 201);
   const HttpAnswer asked = owner.post(base + "erasures", "{" + alice + "}");
   ASSERT_EQ(asked.status, 200) << asked;
   const std::string approval = asked.at({"approvalId"});
@@ -255,13 +255,13 @@ TEST_F(KeyService, ASlowOneDelaysOnlyWhatNeedsIt) {
   makeLedger(ledger);
   RunningServer server(ledger, {"COUNTERFOIL_KMS_TIMEOUT_MS=1000"});
   HttpClient owner = server.client("owner");
-  ASSERT_EQ(owner.post("/v1/workspaces/w1/leases", request("human", "alice@example.com")).status, 201);
+  ASSERT_EQ(owner.post("/v1/workspaces/w1/leases", serviceRequest("human", "alice@example.com")).status, 201);
   kms_->setMood(KmsMood::slow);
   const std::int64_t started = nowMicroseconds();
-  EXPECT_EQ(owner.post("/v1/workspaces/w1/leases", request("human", "bob@example.com")).status, 503);
+  EXPECT_EQ(owner.post("/v1/workspaces/w1/leases", serviceRequest("human", "bob@example.com")).status, 503);
   EXPECT_LT(nowMicroseconds() - started, 20'000'000);
   for (int turn = 0; turn < 20; ++turn) {
-    EXPECT_EQ(owner.post("/v1/workspaces/w1/leases", request("agent", "fixer")).status, 201);
+    EXPECT_EQ(owner.post("/v1/workspaces/w1/leases", serviceRequest("agent", "fixer")).status, 201);
   }
   kms_->setMood(KmsMood::willing);
   EXPECT_EQ(server.stop(), 0);
@@ -278,7 +278,7 @@ TEST_F(KeyService, AServerWaitsForItAtItsStart) {
       {fs::absolute(binaryPath()).string(), "serve", "--data", ledger.data().string(), "--listen", address, "--admin-listen", admin});
   ASSERT_TRUE(untilReadyz(program, admin, 503, "the key service does not answer")) << program.error;
   EXPECT_EQ(HttpClient(admin, {}).get("/healthz").status, 200);
-  const HttpAnswer refused = HttpClient(address, "a token").post("/v1/workspaces/w1/leases", request("agent", "fixer"));
+  const HttpAnswer refused = HttpClient(address, "a token").post("/v1/workspaces/w1/leases", serviceRequest("agent", "fixer"));
   EXPECT_EQ(refused.status, 503) << refused;
   EXPECT_EQ(refused.at({"code"}), "not_ready");
   EXPECT_THAT(refused.head, HasSubstr("Retry-After: "));
@@ -331,7 +331,7 @@ TEST_F(KeyService, AStartAsksOnceForEachWorkspace) {
       const std::string id = "shop-" + std::to_string(number);
       ASSERT_EQ(owner.post("/v1/workspaces", R"({"id":")" + id + "\"}").status, 201);
       ASSERT_EQ(owner.ask("PUT", "/v1/workspaces/" + id + "/policy", kServicePolicy, "text/toml").status, 200);
-      ASSERT_EQ(owner.post("/v1/workspaces/" + id + "/leases", request("human", "alice@example.com")).status, 201);
+      ASSERT_EQ(owner.post("/v1/workspaces/" + id + "/leases", serviceRequest("human", "alice@example.com")).status, 201);
     }
     EXPECT_EQ(server.stop(), 0);
   }

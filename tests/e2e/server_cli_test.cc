@@ -12,7 +12,7 @@
 namespace counterfoil::test {
 namespace {
 
-constexpr std::string_view kPolicy = R"(name = "p"
+constexpr std::string_view kVerbsPolicy = R"(name = "p"
 [[rule]]
 name = "git"
 effect = "allow"
@@ -108,7 +108,7 @@ std::vector<Step> everyVerb() {
   };
   return {
       {{"policy", "show"}},
-      {{"policy", "set", "-"}, std::string(kPolicy)},
+      {{"policy", "set", "-"}, std::string(kVerbsPolicy)},
       {{"policy", "show"}},
       {request("one",
                {"--ttl", "5m", "--run", "run-1", "--host", "host/1", "--resource", "github.com/acme/shop", "--reason", "fix \"it\"\n\\"})},
@@ -191,7 +191,7 @@ TEST_F(ServerCli, EveryVerbAnswersAsItDoesOnAFolder) {
 
 TEST_F(ServerCli, ARepeatIsRecordedOnce) {
   ServerOfVerbs server(ledger_);
-  ASSERT_EQ(ledger_.in({"policy", "set", "-"}, kPolicy).status, 0);
+  ASSERT_EQ(ledger_.in({"policy", "set", "-"}, kVerbsPolicy).status, 0);
   Ids ids(1);
   const std::vector<std::string> request = {"lease",   "request",    "--credential", "git_token", "--grantee", "agent:a",
                                             "--scope", "contents:x", "--ttl",        "1m",        "--id",      ids.next()};

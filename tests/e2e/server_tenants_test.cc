@@ -31,7 +31,7 @@ std::string pathOf(int tenant, const std::string& rest) {
 constexpr const char* kLeaseRequest =
     R"({"credential":"git_token","grantee":{"kind":"agent","id":"fixer"},"scope":["contents:read"],"ttlSeconds":600})";
 
-std::size_t countOf(std::string_view text, std::string_view what) {
+std::size_t timesIn(std::string_view text, std::string_view what) {
   std::size_t count = 0;
   for (std::size_t at = text.find(what); at != std::string_view::npos; at = text.find(what, at + what.size())) ++count;
   return count;
@@ -138,8 +138,8 @@ std::size_t refusedOf(const std::string& address, const std::string& token, std:
   for (std::size_t line = 0; line < kLines; ++line) body += plainFact(ids.next());
   const HttpAnswer answer = client.ask("POST", pathOf(0, "/facts"), body, "application/x-ndjson");
   EXPECT_EQ(answer.status, 200) << answer;
-  const std::size_t refused = countOf(answer.body, "\"code\":\"intake_full\"");
-  const std::size_t recorded = countOf(answer.body, "\"receipt\"");
+  const std::size_t refused = timesIn(answer.body, "\"code\":\"intake_full\"");
+  const std::size_t recorded = timesIn(answer.body, "\"receipt\"");
   EXPECT_EQ(refused + recorded, kLines) << answer;
   taken += recorded;
   return refused;

@@ -279,13 +279,13 @@ TEST_F(Server, AFloodOfOneTenantIsRefusedAndTheOthersAreServed) {
 }
 
 // Clients that keep every acknowledged seq, while the server goes away in the middle.
-struct Acknowledged {
+struct AcknowledgedFact {
   std::mutex mutex;
   std::map<std::string, std::string> leafOf;  // by entry id
   std::atomic<int> answers{0};
 };
 
-void load(const std::string& address, const std::string& token, int seed, Acknowledged& acknowledged) {
+void load(const std::string& address, const std::string& token, int seed, AcknowledgedFact& acknowledged) {
   HttpClient client(address, token);
   Ids ids(static_cast<std::uint64_t>(seed));
   for (;;) {
@@ -298,7 +298,7 @@ void load(const std::string& address, const std::string& token, int seed, Acknow
   }
 }
 
-void expectAllThere(const LedgerFolder& ledger, const Acknowledged& acknowledged) {
+void expectAllThere(const LedgerFolder& ledger, const AcknowledgedFact& acknowledged) {
   std::map<std::string, int> seen;
   const Result listed = ledger.in({"entries", "--kind", "tool.invoked", "--limit", "1000", "--all"});
   ASSERT_EQ(listed.status, 0) << listed;
@@ -315,7 +315,7 @@ void expectAllThere(const LedgerFolder& ledger, const Acknowledged& acknowledged
 
 TEST_F(Server, KilledUnderLoadItKeepsWhatItAcknowledged) {
   for (int round = 0; round < 3; ++round) {
-    Acknowledged acknowledged;
+    AcknowledgedFact acknowledged;
     {
       RunningServer server(ledger_);
       const std::string token = server.token("member", "w1");
@@ -333,7 +333,7 @@ TEST_F(Server, KilledUnderLoadItKeepsWhatItAcknowledged) {
 }
 
 TEST_F(Server, StoppedUnderLoadItAnswersWhatIsUnderWay) {
-  Acknowledged acknowledged;
+  AcknowledgedFact acknowledged;
   RunningServer server(ledger_);
   const std::string token = server.token("member", "w1");
   std::vector<std::thread> clients;

@@ -27,7 +27,7 @@ namespace counterfoil::server {
 namespace {
 
 namespace json = boost::json;
-constexpr std::chrono::seconds kPatience{60};
+constexpr std::chrono::seconds kRecorderPatience{60};
 
 class AuditRecorderTest : public testing::Test {
  protected:
@@ -61,7 +61,7 @@ class AuditRecorderTest : public testing::Test {
 
   template <class Condition>
   static bool until(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    const auto deadline = std::chrono::steady_clock::now() + kRecorderPatience;
     while (!condition()) {
       if (std::chrono::steady_clock::now() > deadline) return false;
       std::this_thread::yield();
@@ -228,7 +228,7 @@ TEST_F(AuditRecorderTest, TheSameWithinAMinuteIsCountedAndToldAfterIt) {
   for (int again = 1; again <= 9; ++again) {
     clock_.advanceSeconds(5);
     auto counted = begin(caller("fixer"), reading("entries kind=lease.*", 2));
-    ASSERT_EQ(counted.wait_for(kPatience), std::future_status::ready);  // without the log
+    ASSERT_EQ(counted.wait_for(kRecorderPatience), std::future_status::ready);  // without the log
     counted.get();
   }
   EXPECT_EQ(recorded().size(), 1U);

@@ -11,7 +11,7 @@ namespace counterfoil::server {
 namespace {
 
 template <class What>
-ErrorCode codeOf(What&& what) {
+ErrorCode refusalCodeOf(What&& what) {
   try {
     what();
   } catch (const Fault& fault) {
@@ -34,7 +34,7 @@ TEST(ReadSupportNumbers, AreWholeAndBelowTwoToTheFiftyThird) {
   EXPECT_EQ(wholeNumber("9007199254740991", "wait"), 9'007'199'254'740'991U);
   for (const char* text : {"", " 1", "1 ", "+1", "-1", "1.0", "1e3", "0x10", "9007199254740992", "9999999999999999", "18446744073709551617",
                            "00000000000000001", "\xd9\xa3"}) {
-    EXPECT_EQ(codeOf([&] { wholeNumber(text, "wait"); }), ErrorCode::invalidValue) << text;
+    EXPECT_EQ(refusalCodeOf([&] { wholeNumber(text, "wait"); }), ErrorCode::invalidValue) << text;
   }
   try {
     wholeNumber("hunter2", "Last-Event-ID");
@@ -62,13 +62,16 @@ TEST(ReadSupportParameters, DisclosureIsNeverTakenWhereItIsNotAllowed) {
   ASSERT_EQ(got.filters.size(), 1U);  // for the list to refuse
   EXPECT_FALSE(readParameters(headWith({{"disclose", "false"}}), true).disclose);
   for (const char* text : {"", "1", "TRUE", "yes"}) {
-    EXPECT_EQ(codeOf([&] { readParameters(headWith({{"disclose", text}}), true); }), ErrorCode::invalidValue) << text;
+    EXPECT_EQ(refusalCodeOf([&] { readParameters(headWith({{"disclose", text}}), true); }), ErrorCode::invalidValue) << text;
   }
 }
 
 TEST(ReadSupportParameters, RefuseWhatComesTwiceAndTokens) {
-  EXPECT_EQ(codeOf([] { readParameters(headWith({{"wait", "1"}, {"wait", "1"}})); }), ErrorCode::duplicateField);
-  EXPECT_EQ(codeOf([] { readParameters(headWith({{"disclose", "false"}, {"disclose", "true"}}), true); }), ErrorCode::duplicateField);
+  EXPECT_EQ(refusalCodeOf([] { readParameters(headWith({{"wait", "1"}, {"wait", "1"}})); }), ErrorCode::duplicateField);
+  EXPECT_EQ(refusalCodeOf([] {
+              readParameters(headWith({{"disclose", "false"}, {"disclose", "true"}}), true);
+            }),
+            ErrorCode::duplicateField);
   for (const char* name : {"token", "access_token"}) {
     try {
       readParameters(headWith({{name, "secret-value"}}));
@@ -83,7 +86,7 @@ TEST(ReadSupportParameters, RefuseWhatComesTwiceAndTokens) {
 TEST(ReadSupportParameters, OfRoutesThatAreNoListsAreOnlyThoseKnownEachOnce) {
   requireKnown({{"after", "1"}, {"limit", "2"}}, {"after", "limit"});
   requireKnown({}, {});
-  EXPECT_EQ(codeOf([] { requireKnown({{"after", "1"}, {"after", "1"}}, {"after"}); }), ErrorCode::duplicateField);
+  EXPECT_EQ(refusalCodeOf([] { requireKnown({{"after", "1"}, {"after", "1"}}, {"after"}); }), ErrorCode::duplicateField);
   try {
     requireKnown({{"<hunter2>", "hunter3"}}, {"after"});
     FAIL();
@@ -127,7 +130,7 @@ TEST(ReadSupportPages, AreNotMisledByTextsOfTheRecord) {
 TEST(ReadSupportPages, OfOneThingBecomeThatThing) {
   EXPECT_EQ(onlyItem(page(R"({"id":"L1","state":"active"})"), "there is no such lease"),
             std::string(R"({"id":"L1","state":"active","asOf":)") + kAsOfText + "}");
-  EXPECT_EQ(codeOf([] { onlyItem(page(""), "there is no such lease"); }), ErrorCode::noSuchItem);
+  EXPECT_EQ(refusalCodeOf([] { onlyItem(page(""), "there is no such lease"); }), ErrorCode::noSuchItem);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/tidy/own_names.h"
 #include "tests/tidy/shape.h"
 #include "tests/tidy/source_tree.h"
 
@@ -152,6 +153,27 @@ TEST(Sizes, FunctionsAreFoundWhereverTheyStand) {
   EXPECT_THAT(offended(functionSizes, "a.cc", "void g() {}\n#define M {\\\n {\n" + longOne), ElementsAre(4U))
       << "a macro's braces count nowhere";
   EXPECT_THAT(offended(functionSizes, "a.cc", "TEST(A, B) {\n" + std::string(kFunctionLinesMax, '\n') + "}\n"), ElementsAre(1U));
+}
+
+TEST(OwnNames, OfOneSourceAreNotThoseOfAnotherOneThatIsCompiledWithIt) {
+  const auto source = [](const std::string& path, const std::string& inside) {
+    return makeSource(path, "namespace a {\nnamespace {\n\n" + inside + "\n}  // namespace\n\nint outside() { return 1; }\n}\n");
+  };
+  const auto found = [&](const std::string& one, const std::string& other, const std::string& path = "server/routes/b.cc") {
+    return sharedOwnNames({source("server/a.cc", one), source(path, other)}).size();
+  };
+  EXPECT_EQ(found("int x(int a) {\n  return a;\n}", "std::string x(const std::string& b, int c = 2) { return b; }"), 1U);
+  EXPECT_EQ(found("constexpr int kMax = 1;", "constexpr std::size_t kMax{2};"), 1U);
+  EXPECT_EQ(found("struct S {\n  int x;\n};", "class S final : public T {\n};"), 1U);
+  EXPECT_EQ(found("using B = std::vector<int>;", "template <class T>\nB* B(T t);"), 1U);
+  EXPECT_EQ(found("template <class T> T x(T t) { return t; }", "[[noreturn]] void x();"), 1U);
+  EXPECT_EQ(found("int x();\nint x() { if (y(1)) { z(); } return 2; }", "int y(int); void z();"), 0U) << "calls are no declarations";
+  EXPECT_EQ(found("int x();", "int x();", "cmd/b.cc"), 0U) << "another program";
+  EXPECT_EQ(found("int x();", "int x();", "server/b.h"), 0U) << "no source";
+  EXPECT_EQ(found("TEST(A, B) {}", "TEST(A, C) {}"), 0U);
+  EXPECT_EQ(found("void A::x() {}", "void B::x() {}"), 0U) << "members";
+  EXPECT_EQ(sharedOwnNames({source("ledger/core/a.cc", "int x();"), source("ledger/log/a.cc", "int x();")}).size(), 0U);
+  EXPECT_EQ(sharedOwnNames({source("tests/e2e/a_test.cc", "int x();"), source("tests/e2e/b_test.cc", "int x();")}).size(), 1U);
 }
 
 TEST(Sizes, TablesAndNamespacesAreNoFunctions) {

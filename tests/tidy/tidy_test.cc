@@ -4,6 +4,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "tests/tidy/own_names.h"
 #include "tests/tidy/rules.h"
 #include "tests/tidy/shape.h"
 #include "tests/tidy/source_tree.h"
@@ -79,6 +80,12 @@ TEST(Tidy, EverySourceIsBuilt) {
 
 TEST(Tidy, HeadersAreGuardedAndIntroduced) {
   expectNone(headerForm);
+}
+
+TEST(Tidy, SourcesThatAreCompiledTogetherShareNoNamesOfTheirOwn) {
+  std::ostringstream places;
+  for (const Offence& offence : sharedOwnNames(tree())) places << "  " << offence << '\n';
+  EXPECT_EQ(places.str(), "");
 }
 
 TEST(Tidy, ScriptsStopAtTheFirstError) {

@@ -11,7 +11,7 @@
 namespace counterfoil {
 namespace {
 
-using Buffer = std::vector<std::uint8_t>;
+using FormBuffer = std::vector<std::uint8_t>;
 
 // ---- Variants that Cap'n Proto reads and canonical form forbids. Words by hand. ----
 
@@ -30,13 +30,13 @@ constexpr std::uint64_t letters(std::string_view text) {
 }
 constexpr std::uint64_t kBit = 1, kByte = 2, kTwoBytes = 3, kEightBytes = 5, kPointer = 6, kComposite = 7;
 
-Buffer toBytes(const Words& words) {
-  Buffer bytes(words.size() * 8);
+FormBuffer toBytes(const Words& words) {
+  FormBuffer bytes(words.size() * 8);
   std::memcpy(bytes.data(), words.data(), bytes.size());
   return bytes;
 }
 
-const char* problemOf(const StructTable& table, const Words& words, Strictness strictness = Strictness::strict) {
+const char* formProblemOf(const StructTable& table, const Words& words, Strictness strictness = Strictness::strict) {
   Arena arena;
   const DecodeResult result = decodeCanonical(table, toBytes(words), strictness, arena);
   return result.problem == nullptr ? "accepted" : result.problem;
@@ -55,7 +55,7 @@ Words claim() {
 }
 
 TEST(CodecForm, TheBaseOfTheVariantsIsCanonical) {
-  EXPECT_STREQ(problemOf(claimTable(), claim()), "accepted");
+  EXPECT_STREQ(formProblemOf(claimTable(), claim()), "accepted");
 }
 
 // Changes one word of the base.
@@ -100,8 +100,8 @@ TEST(CodecForm, EveryVariantOfAClaimIsRejectedInBothModes) {
       {"null last pointer", {{structAt(0, 1, 2), 3, listAt(1, kByte, 3), 0, letters("n1")}, "a pointer section that is not trimmed"}},
   };
   for (const auto& [name, variant] : variants) {
-    EXPECT_EQ(problemOf(claimTable(), variant.first, Strictness::strict), variant.second) << name;
-    EXPECT_EQ(problemOf(claimTable(), variant.first, Strictness::lenient), variant.second) << name;
+    EXPECT_EQ(formProblemOf(claimTable(), variant.first, Strictness::strict), variant.second) << name;
+    EXPECT_EQ(formProblemOf(claimTable(), variant.first, Strictness::lenient), variant.second) << name;
   }
 }
 
@@ -110,11 +110,11 @@ TEST(CodecForm, NulIsFoundAnywhereInALongText) {
   Arena arena;
   StructValue value = makeStruct(arena, claimTable());
   value.setText(arena, Field::node, text);
-  const Buffer bytes = encodeCanonical(value);
+  const FormBuffer bytes = encodeCanonical(value);
   const std::size_t start = bytes.size() - 40;
   ASSERT_EQ(bytes[start], 'a');
   for (std::size_t at = 0; at < text.size(); ++at) {
-    Buffer damaged = bytes;
+    FormBuffer damaged = bytes;
     damaged[start + at] = 0;
     EXPECT_STREQ(decodeCanonical(claimTable(), damaged, Strictness::strict, arena).problem, "a NUL inside a text") << at;
     damaged[start + at] = 0xff;
@@ -126,16 +126,16 @@ TEST(CodecForm, NulIsFoundAnywhereInALongText) {
 
 TEST(CodecForm, DataPaddingAndEmptyDataAreRejected) {
   const StructTable& table = *schemaTables().sealedDisclosure;
-  EXPECT_STREQ(problemOf(table, {structAt(0, 0, 2), 0, listAt(0, kByte, 3), 0x030201}), "accepted");
-  EXPECT_STREQ(problemOf(table, {structAt(0, 0, 2), 0, listAt(0, kByte, 3), 0x04030201}), "padding that is not zero");
-  EXPECT_STREQ(problemOf(table, {structAt(0, 0, 2), 0, listAt(0, kByte, 0)}), "empty data that is not null");
+  EXPECT_STREQ(formProblemOf(table, {structAt(0, 0, 2), 0, listAt(0, kByte, 3), 0x030201}), "accepted");
+  EXPECT_STREQ(formProblemOf(table, {structAt(0, 0, 2), 0, listAt(0, kByte, 3), 0x04030201}), "padding that is not zero");
+  EXPECT_STREQ(formProblemOf(table, {structAt(0, 0, 2), 0, listAt(0, kByte, 0)}), "empty data that is not null");
 }
 
 // Keys with a list of WrappedKey { purpose = 1 } and nothing else per element.
 TEST(CodecForm, VariantsOfAListOfStructuresAreRejected) {
   const std::uint64_t root = structAt(0, 0, 1);
-  EXPECT_STREQ(problemOf(keysTable(), {root, listAt(0, kComposite, 2), structAt(2, 1, 0), 1, 2}), "accepted");
-  EXPECT_STREQ(problemOf(keysTable(), {root, listAt(0, kComposite, 2), structAt(2, 1, 0), 0, 2}), "accepted");
+  EXPECT_STREQ(formProblemOf(keysTable(), {root, listAt(0, kComposite, 2), structAt(2, 1, 0), 1, 2}), "accepted");
+  EXPECT_STREQ(formProblemOf(keysTable(), {root, listAt(0, kComposite, 2), structAt(2, 1, 0), 0, 2}), "accepted");
   const std::map<std::string, std::pair<Words, std::string>> variants = {
       {"tag that is a list", {{root, listAt(0, kComposite, 2), listAt(2, kByte, 1), 1, 2}, "a list whose tag is no structure"}},
       {"more elements than words", {{root, listAt(0, kComposite, 2), structAt(3, 1, 0), 1, 2}, "a list whose tag contradicts its size"}},
@@ -149,17 +149,17 @@ TEST(CodecForm, VariantsOfAListOfStructuresAreRejected) {
       {"size past the end", {{root, listAt(0, kComposite, 3), structAt(3, 1, 0), 1, 2}, "a pointer past the end"}},
   };
   for (const auto& [name, variant] : variants) {
-    EXPECT_EQ(problemOf(keysTable(), variant.first), variant.second) << name;
-    EXPECT_EQ(problemOf(keysTable(), variant.first, Strictness::lenient), variant.second) << name;
+    EXPECT_EQ(formProblemOf(keysTable(), variant.first), variant.second) << name;
+    EXPECT_EQ(formProblemOf(keysTable(), variant.first, Strictness::lenient), variant.second) << name;
   }
 }
 
 TEST(CodecForm, ElementsOfNoSizeAreCountedAgainstTheLimit) {
   const std::uint64_t root = structAt(0, 0, 1);
   const std::size_t most = keysTable().find(Field::newKeys)->itemsMax;
-  EXPECT_STREQ(problemOf(keysTable(), {root, listAt(0, kComposite, 0), structAt(most, 0, 0)}), "accepted");
-  EXPECT_STREQ(problemOf(keysTable(), {root, listAt(0, kComposite, 0), structAt(most + 1, 0, 0)}), "a list over its limit");
-  EXPECT_STREQ(problemOf(keysTable(), {root, listAt(0, kComposite, 0), structAt(0x3fffffff, 0, 0)}), "a list over its limit");
+  EXPECT_STREQ(formProblemOf(keysTable(), {root, listAt(0, kComposite, 0), structAt(most, 0, 0)}), "accepted");
+  EXPECT_STREQ(formProblemOf(keysTable(), {root, listAt(0, kComposite, 0), structAt(most + 1, 0, 0)}), "a list over its limit");
+  EXPECT_STREQ(formProblemOf(keysTable(), {root, listAt(0, kComposite, 0), structAt(0x3fffffff, 0, 0)}), "a list over its limit");
 }
 
 // Entry { event } with the words of the event given, behind a pointer section that holds nothing else.
@@ -175,9 +175,9 @@ const StructTable& entryTable() {
 }
 
 TEST(CodecForm, AMemberWithoutAKindIsRejected) {
-  EXPECT_STREQ(problemOf(entryTable(), entryWithEvent(structAt(0, 1, 0), {1})), "accepted");
+  EXPECT_STREQ(formProblemOf(entryTable(), entryWithEvent(structAt(0, 1, 0), {1})), "accepted");
   for (const Strictness strictness : {Strictness::strict, Strictness::lenient}) {
-    EXPECT_STREQ(problemOf(entryTable(), entryWithEvent(structAt(0, 0, 1), {structAt(0, 1, 0), 1}), strictness),
+    EXPECT_STREQ(formProblemOf(entryTable(), entryWithEvent(structAt(0, 0, 1), {structAt(0, 1, 0), 1}), strictness),
                  "a structure without a kind");
   }
 }
@@ -208,9 +208,9 @@ TEST(CodecLimits, TextsDataAndListsEndAtTheirLimit) {
     StructValue policy = makeStruct(arena, *schemaTables().kinds[static_cast<std::size_t>(Kind::policySet)].body);
     const auto policyProblem = [&] { return decodeCanonical(*policy.table, encodeCanonical(policy), strictness, arena).problem; };
     policy.setText(arena, Field::document, std::string(limits::kPolicyBytesMax, 'p'));
-    policy.setData(arena, Field::documentDigest, Buffer(65'000, 1));
+    policy.setData(arena, Field::documentDigest, FormBuffer(65'000, 1));
     EXPECT_EQ(policyProblem(), nullptr);
-    policy.setData(arena, Field::documentDigest, Buffer(65'001, 1));
+    policy.setData(arena, Field::documentDigest, FormBuffer(65'001, 1));
     EXPECT_STREQ(policyProblem(), "data over its limit");
   }
 }
@@ -228,7 +228,7 @@ Read readLenient(const StructTable& table, const Words& words) {
 }
 
 void expectNewer(const StructTable& table, const Words& words, const std::string& strictProblem) {
-  EXPECT_EQ(problemOf(table, words), strictProblem);
+  EXPECT_EQ(formProblemOf(table, words), strictProblem);
   const Read read = readLenient(table, words);
   EXPECT_EQ(read.problem, "accepted");
   EXPECT_TRUE(read.unknownParts);
@@ -243,7 +243,7 @@ TEST(CodecNewer, UnknownEnumerationValuesAreLeftOut) {
   Arena arena;
   const Words words = {structAt(0, 1, 1), 77, listAt(0, kByte, 3), letters("id")};
   expectNewer(*schemaTables().principal, words, "an unknown enumeration value");
-  const Buffer bytes = toBytes(words);
+  const FormBuffer bytes = toBytes(words);
   const DecodeResult result = decodeCanonical(*schemaTables().principal, bytes, Strictness::lenient, arena);
   EXPECT_EQ(result.value.number(Field::kind), 0U);
   EXPECT_EQ(result.value.text(Field::id), "id");
@@ -293,7 +293,7 @@ TEST(CodecNewer, AnUnknownKindIsKeptByItsNumberOnly) {
   const Words words = entryWithEvent(structAt(0, 1, 1), {999, structAt(0, 1, 1), 5, listAt(0, kByte, 3), letters("xy")});
   expectNewer(entryTable(), words, "an unknown kind");
   Arena arena;
-  const Buffer bytes = toBytes(words);
+  const FormBuffer bytes = toBytes(words);
   const DecodeResult result = decodeCanonical(entryTable(), bytes, Strictness::lenient, arena);
   EXPECT_EQ(result.value.structure(Field::event).discriminant, 999);
   EXPECT_EQ(result.value.structure(Field::event).member, nullptr);

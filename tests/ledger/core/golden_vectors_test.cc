@@ -14,7 +14,7 @@ namespace counterfoil {
 namespace {
 
 constexpr const char* kFile = COUNTERFOIL_SOURCE_DIR "/schemas/vectors/events.json";
-constexpr std::int64_t kStart = 1'772'000'000'000'000'000;
+constexpr std::int64_t kVectorsStart = 1'772'000'000'000'000'000;
 
 // What fills the fields: by field and place only, so that a new field changes no other.
 class Filler {
@@ -36,7 +36,8 @@ class Filler {
       case FieldType::enumeration:
         return value.setNumber(field.field, 1 + place % 3);  // not of the enumeration's size: it may grow
       case FieldType::time:
-        return value.setTime(field.field, Timestamp{kStart + static_cast<std::int64_t>(place) * kNanosecondsPerSecond + 123'456'789});
+        return value.setTime(field.field,
+                             Timestamp{kVectorsStart + static_cast<std::int64_t>(place) * kNanosecondsPerSecond + 123'456'789});
       case FieldType::text:
         return setText(value, field, place, path);
       case FieldType::data:
@@ -104,8 +105,8 @@ Entry makeEntry(std::uint16_t kind) {
     head.last = leafHash(counting<8>(static_cast<std::uint8_t>(leaf)));
     head.tree.append(head.last);
   }
-  head.lastRecordedAt = Timestamp{kStart};
-  return chain(std::move(event), WorkspaceNumber{7}, Timestamp{kStart + 500}, counting<16>(0xa0), head);
+  head.lastRecordedAt = Timestamp{kVectorsStart};
+  return chain(std::move(event), WorkspaceNumber{7}, Timestamp{kVectorsStart + 500}, counting<16>(0xa0), head);
 }
 
 // ---- A readable form of what was read back ----

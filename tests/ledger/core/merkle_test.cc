@@ -19,7 +19,7 @@ namespace json = boost::json;
 
 constexpr const char* kVectors = "vectors/transparency/rfc6962/";
 
-crypto::Bytes asBytes(std::string_view text) {
+crypto::Bytes leafBytes(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
@@ -71,7 +71,7 @@ std::optional<std::vector<TreeHash>> base64Proof(const json::value& list) {
 
 std::vector<LeafHash> numberedLeaves(std::size_t count) {
   std::vector<LeafHash> leaves;
-  for (std::size_t i = 0; i < count; ++i) leaves.push_back(leafHash(asBytes("leaf " + std::to_string(i))));
+  for (std::size_t i = 0; i < count; ++i) leaves.push_back(leafHash(leafBytes("leaf " + std::to_string(i))));
   return leaves;
 }
 
@@ -329,8 +329,8 @@ TEST(MerkleProperties, HugeSizesEndAndAreRefused) {
     EXPECT_FALSE(verifyConsistency(std::uint64_t{1} << 63, huge, TreeHash{}, TreeHash{}, proof));
   }
   // A leaf at the far end of 2^63 + 1 leaves hangs directly under the root.
-  const LeafHash leaf = leafHash(asBytes("last"));
-  const TreeHash rest = leafHash(asBytes("all before")).bytes;
+  const LeafHash leaf = leafHash(leafBytes("last"));
+  const TreeHash rest = leafHash(leafBytes("all before")).bytes;
   const std::uint64_t half = std::uint64_t{1} << 63;
   EXPECT_TRUE(verifyInclusion(half, half + 1, leaf, std::vector{rest}, nodeHash(rest, leaf.bytes)));
 }

@@ -62,7 +62,7 @@ std::string deny(std::string_view name, std::string_view lines = "") {
 // The fault `document` is refused with. Every fault must name no text of the document: `kCanary` is planted in the hostile ones.
 constexpr std::string_view kCanary = "kanarienvogel";
 
-Fault faultOf(std::string_view document) {
+Fault policyFault(std::string_view document) {
   try {
     Policy::parse(document);
   } catch (const Fault& fault) {
@@ -354,8 +354,8 @@ TEST(PolicyParse, takesWindowsLineEndsAByteOrderMarkAndListsOverSeveralLines) {
 
 TEST(PolicyParse, decodesEscapesBeforeChecking) {
   EXPECT_TRUE(decide(allow("r", R"(scope = ["\u0061"])"), {.scope = {"a"}}).allowed);
-  EXPECT_EQ(faultOf(allow("r", R"(scope = ["a\u0000"])")).code(), ErrorCode::invalidValue);
-  EXPECT_EQ(faultOf(allow("r", R"(resource = ["a/\u002e./b"])")).code(), ErrorCode::invalidValue);
+  EXPECT_EQ(policyFault(allow("r", R"(scope = ["a\u0000"])")).code(), ErrorCode::invalidValue);
+  EXPECT_EQ(policyFault(allow("r", R"(resource = ["a/\u002e./b"])")).code(), ErrorCode::invalidValue);
 }
 
 struct Refused {
@@ -426,7 +426,7 @@ TEST(PolicyParse, refusesWithLineRuleAndKey) {
   };
   for (const Refused& row : table) {
     const std::string first = allow("first");  // four lines
-    const Fault fault = faultOf(first + allow("second", row.lines));
+    const Fault fault = policyFault(first + allow("second", row.lines));
     EXPECT_EQ(fault.code(), row.code) << row.lines << ": " << fault.what();
     EXPECT_EQ(fault.field(), row.field) << row.lines << ": " << fault.what();
     EXPECT_NE(fault.detail().find("line "), std::string::npos) << fault.what();
@@ -435,52 +435,52 @@ TEST(PolicyParse, refusesWithLineRuleAndKey) {
 }
 
 TEST(PolicyParse, namesLineRuleAndKey) {
-  const Fault fault = faultOf(allow("first") + allow("second", "# a comment\nmaxUses = -1"));
+  const Fault fault = policyFault(allow("first") + allow("second", "# a comment\nmaxUses = -1"));
   EXPECT_EQ(fault.detail(), "policy, line 9: rule 2: maxUses is out of range");
   EXPECT_EQ(fault.hint(), "a whole number from 0 to 9007199254740991");
 }
 
 // The TOML library would have let these near code that is not made for them, or would have quoted the document.
 TEST(PolicyParse, saysItInItsOwnWords) {
-  EXPECT_EQ(faultOf("# a\n# b\x01").detail(), "policy, line 2: a control character");
-  EXPECT_EQ(faultOf("a='\x0b'").detail(), "policy, line 1: a control character");
-  EXPECT_EQ(faultOf("a=1\r").detail(), "policy, line 1: a control character");
-  EXPECT_EQ(faultOf("a = 2\"\xcd\x90\"").detail(), "policy, line 1: two values without anything between them");
-  EXPECT_EQ(faultOf("a = ''\"\"").detail(), "policy, line 1: two values without anything between them");
-  EXPECT_EQ(faultOf("\na = 99999999999999999999").detail(), "policy, line 2: not valid TOML");
-  EXPECT_EQ(faultOf("kanarienvogel = 1\nkanarienvogel = 2").detail(), "policy, line 2: a key for the second time");
+  EXPECT_EQ(policyFault("# a\n# b\x01").detail(), "policy, line 2: a control character");
+  EXPECT_EQ(policyFault("a='\x0b'").detail(), "policy, line 1: a control character");
+  EXPECT_EQ(policyFault("a=1\r").detail(), "policy, line 1: a control character");
+  EXPECT_EQ(policyFault("a = 2\"\xcd\x90\"").detail(), "policy, line 1: two values without anything between them");
+  EXPECT_EQ(policyFault("a = ''\"\"").detail(), "policy, line 1: two values without anything between them");
+  EXPECT_EQ(policyFault("\na = 99999999999999999999").detail(), "policy, line 2: not valid TOML");
+  EXPECT_EQ(policyFault("kanarienvogel = 1\nkanarienvogel = 2").detail(), "policy, line 2: a key for the second time");
 }
 
 TEST(PolicyParse, suggestsTheKeyThatWasMeant) {
-  EXPECT_EQ(faultOf(allow("r", "scopes = [\"a\"]")).hint().substr(0, 20), "did you mean scope? ");
-  EXPECT_EQ(faultOf(allow("r", "max_ttl_seconds = 1")).hint().substr(0, 28), "did you mean maxTtlSeconds? ");
+  EXPECT_EQ(policyFault(allow("r", "scopes = [\"a\"]")).hint().substr(0, 20), "did you mean scope? ");
+  EXPECT_EQ(policyFault(allow("r", "max_ttl_seconds = 1")).hint().substr(0, 28), "did you mean maxTtlSeconds? ");
 }
 
 TEST(PolicyParse, refusesDocumentsThatAreNotAPolicy) {
-  EXPECT_EQ(faultOf("kanarienvogel = 1").code(), ErrorCode::unknownField);
-  EXPECT_EQ(faultOf("[kanarienvogel]").code(), ErrorCode::unknownField);
-  EXPECT_EQ(faultOf("name = 7").code(), ErrorCode::invalidValue);
-  EXPECT_EQ(faultOf("name = \"kanarienvogel kanarienvogel\"").code(), ErrorCode::invalidValue);
-  EXPECT_EQ(faultOf("[rule]\nname = \"a\"\neffect = \"deny\"").code(), ErrorCode::invalidValue);
-  EXPECT_EQ(faultOf("rule = [1]").code(), ErrorCode::invalidValue);
-  EXPECT_EQ(faultOf("rule = \"kanarienvogel\"").code(), ErrorCode::invalidValue);
-  EXPECT_EQ(faultOf("[[rule]]\neffect = \"allow\"").field(), "/rule/0/name");
-  EXPECT_EQ(faultOf("[[rule]]\nname = \"\"\neffect = \"allow\"").field(), "/rule/0/name");
-  EXPECT_EQ(faultOf("[[rule]]\nname = \"a\\nb\"\neffect = \"allow\"").field(), "/rule/0/name");
-  EXPECT_EQ(faultOf("[[rule]]\nname = \"a\"").field(), "/rule/0/effect");
-  EXPECT_EQ(faultOf("[[rule]]\nname = \"a\"\neffect = \"Allow\"").field(), "/rule/0/effect");
-  EXPECT_EQ(faultOf(rule(std::string(129, 'a'), "effect = \"deny\"")).field(), "/rule/0/name");
-  EXPECT_EQ(faultOf("[[rule]]\n[rule.name]\n").code(), ErrorCode::invalidValue);
+  EXPECT_EQ(policyFault("kanarienvogel = 1").code(), ErrorCode::unknownField);
+  EXPECT_EQ(policyFault("[kanarienvogel]").code(), ErrorCode::unknownField);
+  EXPECT_EQ(policyFault("name = 7").code(), ErrorCode::invalidValue);
+  EXPECT_EQ(policyFault("name = \"kanarienvogel kanarienvogel\"").code(), ErrorCode::invalidValue);
+  EXPECT_EQ(policyFault("[rule]\nname = \"a\"\neffect = \"deny\"").code(), ErrorCode::invalidValue);
+  EXPECT_EQ(policyFault("rule = [1]").code(), ErrorCode::invalidValue);
+  EXPECT_EQ(policyFault("rule = \"kanarienvogel\"").code(), ErrorCode::invalidValue);
+  EXPECT_EQ(policyFault("[[rule]]\neffect = \"allow\"").field(), "/rule/0/name");
+  EXPECT_EQ(policyFault("[[rule]]\nname = \"\"\neffect = \"allow\"").field(), "/rule/0/name");
+  EXPECT_EQ(policyFault("[[rule]]\nname = \"a\\nb\"\neffect = \"allow\"").field(), "/rule/0/name");
+  EXPECT_EQ(policyFault("[[rule]]\nname = \"a\"").field(), "/rule/0/effect");
+  EXPECT_EQ(policyFault("[[rule]]\nname = \"a\"\neffect = \"Allow\"").field(), "/rule/0/effect");
+  EXPECT_EQ(policyFault(rule(std::string(129, 'a'), "effect = \"deny\"")).field(), "/rule/0/name");
+  EXPECT_EQ(policyFault("[[rule]]\n[rule.name]\n").code(), ErrorCode::invalidValue);
 }
 
 TEST(PolicyParse, refusesLimitsInADenyRule) {
   for (const char* line : {"maxTtlSeconds = 1", "maxUses = 1", "renewableForSeconds = 1", "approval = \"none\""}) {
-    EXPECT_EQ(faultOf(deny("d", line)).code(), ErrorCode::invalidValue) << line;
+    EXPECT_EQ(policyFault(deny("d", line)).code(), ErrorCode::invalidValue) << line;
   }
 }
 
 TEST(PolicyParse, refusesTwoRulesOfOneName) {
-  const Fault fault = faultOf(allow("a") + allow("b") + allow("c") + deny("b"));
+  const Fault fault = policyFault(allow("a") + allow("b") + allow("c") + deny("b"));
   EXPECT_EQ(fault.code(), ErrorCode::duplicateField);
   EXPECT_EQ(fault.field(), "/rule/3/name");
   EXPECT_NE(fault.detail().find("rule 2"), std::string::npos);
@@ -491,23 +491,23 @@ TEST(PolicyParse, limitsOfTheDocument) {
   for (int i = 0; i < 1000; ++i) most += "[[rule]]\nname='" + std::to_string(i) + "'\neffect='deny'\n";
   ASSERT_LT(most.size(), limits::kPolicyBytesMax);
   EXPECT_EQ(Policy::parse(most).rules().size(), limits::kPolicyRulesMax);
-  EXPECT_EQ(faultOf(most + "[[rule]]\nname='x'\neffect='deny'\n").code(), ErrorCode::tooLarge);
+  EXPECT_EQ(policyFault(most + "[[rule]]\nname='x'\neffect='deny'\n").code(), ErrorCode::tooLarge);
   std::string headers;
   for (int i = 0; i < 5000; ++i) headers += "[[rule]]\n";
-  EXPECT_EQ(faultOf(headers).code(), ErrorCode::tooLarge);
+  EXPECT_EQ(policyFault(headers).code(), ErrorCode::tooLarge);
 
   const std::string full = allow("a") + "#";
   EXPECT_EQ(Policy::parse(full + std::string(limits::kPolicyBytesMax - full.size(), 'x')).rules().size(), 1U);
-  EXPECT_EQ(faultOf(full + std::string(limits::kPolicyBytesMax - full.size() + 1, 'x')).code(), ErrorCode::tooLarge);
+  EXPECT_EQ(policyFault(full + std::string(limits::kPolicyBytesMax - full.size() + 1, 'x')).code(), ErrorCode::tooLarge);
 
   const std::string longest(limits::kScannedBytesMax, 'a');
   EXPECT_TRUE(decide(allow("r", "scope = [\"" + longest + "\"]"), {.scope = {longest}}).allowed);
-  EXPECT_EQ(faultOf(allow("r", "scope = [\"a" + longest + "\"]")).code(), ErrorCode::tooLong);
+  EXPECT_EQ(policyFault(allow("r", "scope = [\"a" + longest + "\"]")).code(), ErrorCode::tooLong);
 
   std::string items;
   for (std::size_t i = 0; i < limits::kListItemsMax; ++i) items += "'x',";
   EXPECT_EQ(Policy::parse(allow("r", "scope = [" + items + "]")).rules().size(), 1U);
-  EXPECT_EQ(faultOf(allow("r", "scope = [" + items + "'y']")).code(), ErrorCode::tooLarge);
+  EXPECT_EQ(policyFault(allow("r", "scope = [" + items + "'y']")).code(), ErrorCode::tooLarge);
 }
 
 // Each of these ends the process, or comes close, if it reaches the TOML library as it is.
@@ -553,12 +553,12 @@ TEST(PolicyParse, refusesHostileStructure) {
                                                   "b=1"),
                                       std::string("a=\0", 3),
                                       std::string("\xe2\x80\xa8")}) {
-    const Fault fault = faultOf(document);
+    const Fault fault = policyFault(document);
     EXPECT_EQ(factsOf(fault.code()).exitStatus, 2) << document.substr(0, 20);
   }
-  EXPECT_EQ(faultOf(repeated("a=[\n[")).code(), ErrorCode::tooDeep);
-  EXPECT_EQ(faultOf("a='\xff'").code(), ErrorCode::invalidUtf8);
-  EXPECT_EQ(faultOf("a='\xed\xa0\x80'").code(), ErrorCode::invalidUtf8);
+  EXPECT_EQ(policyFault(repeated("a=[\n[")).code(), ErrorCode::tooDeep);
+  EXPECT_EQ(policyFault("a='\xff'").code(), ErrorCode::invalidUtf8);
+  EXPECT_EQ(policyFault("a='\xed\xa0\x80'").code(), ErrorCode::invalidUtf8);
 }
 
 // Any string of small pieces is either parsed or refused with a Fault; seeds are fixed, so a failure repeats.

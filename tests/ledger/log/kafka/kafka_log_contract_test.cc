@@ -58,10 +58,10 @@ class KafkaHarness final : public LogHarness {
   std::unique_ptr<KafkaLog> log_;
 };
 
-using Harnesses = ::testing::Types<KafkaHarness<1>, KafkaHarness<3>>;
-INSTANTIATE_TYPED_TEST_SUITE_P(Kafka, EventLogReading, Harnesses);
-INSTANTIATE_TYPED_TEST_SUITE_P(Kafka, EventLogFinding, Harnesses);
-INSTANTIATE_TYPED_TEST_SUITE_P(Kafka, EventLogWriting, Harnesses);
+using KafkaHarnesses = ::testing::Types<KafkaHarness<1>, KafkaHarness<3>>;
+INSTANTIATE_TYPED_TEST_SUITE_P(Kafka, EventLogReading, KafkaHarnesses);
+INSTANTIATE_TYPED_TEST_SUITE_P(Kafka, EventLogFinding, KafkaHarnesses);
+INSTANTIATE_TYPED_TEST_SUITE_P(Kafka, EventLogWriting, KafkaHarnesses);
 
 }  // namespace
 }  // namespace counterfoil::log::test

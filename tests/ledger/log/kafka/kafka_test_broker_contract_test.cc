@@ -41,10 +41,10 @@ class TestBrokerHarness final : public LogHarness {
   std::unique_ptr<KafkaLog> log_;
 };
 
-using Harnesses = ::testing::Types<TestBrokerHarness>;
-INSTANTIATE_TYPED_TEST_SUITE_P(KafkaTestBroker, EventLogReading, Harnesses);
-INSTANTIATE_TYPED_TEST_SUITE_P(KafkaTestBroker, EventLogFinding, Harnesses);
-INSTANTIATE_TYPED_TEST_SUITE_P(KafkaTestBroker, EventLogWriting, Harnesses);
+using BrokerHarnesses = ::testing::Types<TestBrokerHarness>;
+INSTANTIATE_TYPED_TEST_SUITE_P(KafkaTestBroker, EventLogReading, BrokerHarnesses);
+INSTANTIATE_TYPED_TEST_SUITE_P(KafkaTestBroker, EventLogFinding, BrokerHarnesses);
+INSTANTIATE_TYPED_TEST_SUITE_P(KafkaTestBroker, EventLogWriting, BrokerHarnesses);
 
 }  // namespace
 }  // namespace counterfoil::log::test
