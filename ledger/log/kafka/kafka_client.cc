@@ -117,10 +117,11 @@ void setOthers(rd_kafka_conf_t* conf, const KafkaSettings& settings) {
 // ledger reports itself.
 void ignoreLog(const rd_kafka_t*, int, const char*, const char*) {}
 
-// What an election, or a topic just made, looks like for a moment.
+// What an election, a topic just made, or a broker that went or is coming back, looks like for a moment.
 bool passes(rd_kafka_resp_err_t code) {
   return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-         code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE;
+         code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE ||
+         code == RD_KAFKA_RESP_ERR__TRANSPORT;
 }
 
 // What the cluster knows of the topic now.
@@ -260,7 +261,8 @@ Watermarks watermarks(rd_kafka_t* client, const KafkaSettings& settings, Partiti
     auto code = askOffset(client, settings, partition, RD_KAFKA_OFFSET_BEGINNING, oneQuery, result.low);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = askOffset(client, settings, partition, RD_KAFKA_OFFSET_END, oneQuery, result.high);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return result;
-    const bool timedOut = code == RD_KAFKA_RESP_ERR__TIMED_OUT;
+    // The library says the second one instead if no broker was connected when the time was over.
+    const bool timedOut = code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
     if (timedOut) waited += oneQuery;
     // Says the client by itself, of a topic that a broker did not know yet when it was asked last; it does not ask again for that.
     const bool unasked = code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;

@@ -261,10 +261,13 @@ TEST_F(KafkaBrokerFaults, AllConnectionsCutAtOnceAreMadeAnew) {
   expectEntries(*node.log, written_);
 }
 
+// For longer than one query waits: then the library says that all brokers are down.
 TEST_F(KafkaBrokerFaults, AReaderWaitsForABrokerThatIsNotThereYet) {
   Chain chain(7);
-  Node node = nodeAtWork(chain);
-  broker_.refuseConnections(3);
+  KafkaSettings its = settings();
+  its.properties = {{"reconnect.backoff.ms", "100"}, {"reconnect.backoff.max.ms", "100"}};
+  Node node = nodeAtWork(chain, its);
+  broker_.refuseConnections(20);
   expectEntries(*node.log, written_);
 }
 
