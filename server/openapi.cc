@@ -157,7 +157,9 @@ std::set<int> errorsOf(const Route& route) {
   statuses.insert({403, 406, 507});
   const bool hasItem = route.pattern.find('{', route.pattern.find('}') + 1) != std::string::npos;
   const bool asksPolicy = route.docs.answer == "PolicyInForce" || route.docs.answer == "PolicyDecision";
-  if (hasItem || asksPolicy) statuses.insert(404);
+  const std::string& body = route.docs.body;
+  const bool namesPerson = body == "Pseudonym" || body == "HoldPlace" || body == "SubjectErase";
+  if (hasItem || asksPolicy || namesPerson) statuses.insert(404);
   if (!route.docs.body.empty()) statuses.insert({413, 415});
   if (records(route)) statuses.insert({409, 422, 429});
   if (route.docs.body == "SecretLookup") statuses.insert({422, 429});

@@ -111,6 +111,10 @@ json::object closed(json::object properties, json::array required) {
   return schema;
 }
 
+json::object pseudonymSchema() {
+  return {{"type", "string"}, {"pattern", "^p2:[A-Za-z0-9_-]{21}[AQgw]$"}};
+}
+
 // Words that the catalogue's enumeration has and this command does not take.
 void narrow(CommandKind kind, json::object& properties) {
   const auto only = [&](const char* name, json::array words) { properties[name].as_object()["enum"] = std::move(words); };
@@ -118,6 +122,10 @@ void narrow(CommandKind kind, json::object& properties) {
   if (kind == CommandKind::leaseConsume) only("outcome", {"ok", "error", "partial"});
   if (kind == CommandKind::approvalDecide) only("decision", {"approved", "rejected"});
   if (kind == CommandKind::keyRotate) only("purpose", {"fingerprint", "key_encryption"});
+  if (kind == CommandKind::holdPlace || kind == CommandKind::subjectErase) {
+    properties["subject"] = schemaReference("PersonName");
+    properties["pseudonym"] = pseudonymSchema();
+  }
 }
 
 json::object commandSchema(CommandKind kind, std::string_view fromRoute) {
@@ -152,6 +160,14 @@ json::object commandSchema(CommandKind kind, std::string_view fromRoute) {
     }
   }
   json::object schema = closed(std::move(properties), std::move(required));
+  if (kind == CommandKind::subjectErase) {
+    schema["description"] = "The person is named by subject or by pseudonym";
+    schema["oneOf"] = {{{"required", json::array{"subject"}}}, {{"required", json::array{"pseudonym"}}}};
+  }
+  if (kind == CommandKind::holdPlace) {
+    schema["description"] = "A person is named by subject or by pseudonym; without either all of the workspace is held";
+    schema["not"] = {{"required", {"subject", "pseudonym"}}};
+  }
   if (!ways.empty()) {
     schema["description"] = "Exactly one of run, host, principal, bundle, credential and lease says which leases end";
     schema["oneOf"] = std::move(ways);
@@ -227,10 +243,9 @@ json::object secretSchema(bool known) {
           {"properties", std::move(forms)}};
 }
 
-json::object principalSchema() {
+json::object principalSchema(json::array kinds) {
   const StructTable& table = *schemaTables().principal;
-  return closed({{"kind", {{"type", "string"}, {"enum", textsOf(*table.find(Field::kind)->enumeration, {"ledger"})}}},
-                 {"id", textSchema(*table.find(Field::id), true)}},
+  return closed({{"kind", {{"type", "string"}, {"enum", std::move(kinds)}}}, {"id", textSchema(*table.find(Field::id), true)}},
                 {"kind", "id"});
 }
 
@@ -286,11 +301,12 @@ void addRequestSchemas(json::object& schemas) {
   schemas["Fact"] = factSchema();
   // One type for all places, or generated clients make one of each.
   schemas["Secret"] = secretSchema(true);
-  schemas["PrincipalName"] = principalSchema();
+  schemas["PrincipalName"] = principalSchema(textsOf(*schemaTables().principal->find(Field::kind)->enumeration, {"ledger"}));
+  schemas["PersonName"] = principalSchema({"human"});
   schemas["Policy"] = {
       {"type", "string"}, {"description", "A TOML document (docs/policy.md)"}, {"minLength", 1}, {"maxLength", limits::kPolicyBytesMax}};
   schemas["Query"] = closed({{"sql", {{"type", "string"}, {"minLength", 1}}}}, {"sql"});
-  schemas["Pseudonym"] = closed({{"pseudonym", {{"type", "string"}, {"pattern", "^p2:[A-Za-z0-9_-]{21}[AQgw]$"}}}}, {"pseudonym"});
+  schemas["Pseudonym"] = closed({{"pseudonym", pseudonymSchema()}}, {"pseudonym"});
   schemas["SigningKeyRotate"] = closed({{"purpose", {{"type", "string"}, {"enum", {"token"}}}}}, {"purpose"});
   schemas["SecretLookup"] = closed({{"secret", secretSchema(false)}}, {"secret"});
   schemas["ImportBegin"] = closed({{"source", {{"type", "string"}, {"enum", {"import/cloudtrail", "import/vault"}}}},
