@@ -27,9 +27,7 @@ struct Approval {
 // What may not be erased while it stands.
 struct Hold {
   std::string scope;  // kWholeWorkspace, or a person's pseudonym
-  Timestamp placedAt;
-  Timestamp until;  // zero: until it is released
-  std::uint64_t seq = 0;
+  Timestamp until;    // zero: until it is released
   bool standsAt(Timestamp time) const { return until.nanoseconds == 0 || time < until; }
 };
 inline constexpr std::string_view kWholeWorkspace = "workspace";

@@ -48,8 +48,6 @@ void WorkspaceState::applyHold(const EntryView& view) {
     const std::uint64_t days = view.body.number(Field::days);
     Hold& hold = changeIn(holds_, id);
     hold.scope = view.body.text(Field::scope);
-    hold.placedAt = view.recordedAt;
-    hold.seq = view.seq.value;
     hold.until = {};
     if (days != 0) hold.until.nanoseconds = view.recordedAt.nanoseconds + static_cast<std::int64_t>(days) * kNanosecondsPerDay;
     return;
@@ -84,9 +82,7 @@ void WorkspaceState::saveSettings(ByteWriter& writer) const {
   for (const auto& [id, hold] : holds_) {
     writer.text(id);
     writer.text(hold.scope);
-    writer.integer(hold.placedAt.nanoseconds);
     writer.integer(hold.until.nanoseconds);
-    writer.number(hold.seq);
   }
   writer.number(doomedKeys_.size());
   for (const std::string& id : doomedKeys_) writer.text(id);
@@ -94,15 +90,13 @@ void WorkspaceState::saveSettings(ByteWriter& writer) const {
 }
 
 bool WorkspaceState::loadSettings(ByteReader& reader) {
-  constexpr std::size_t kHoldBytes = 5;
+  constexpr std::size_t kHoldBytes = 3;
   for (std::uint64_t left = reader.count(kHoldBytes); left > 0; --left) {
     std::string id(reader.text());
     if (reader.failed() || (!holds_.empty() && !(holds_.rbegin()->first < id))) return false;
     Hold& hold = holds_[std::move(id)];
     hold.scope = reader.text();
-    hold.placedAt.nanoseconds = reader.integer();
     hold.until.nanoseconds = reader.integer();
-    hold.seq = reader.number();
   }
   for (std::uint64_t left = reader.count(1); left > 0; --left) {
     const std::string id(reader.text());

@@ -10,7 +10,7 @@
 namespace counterfoil {
 namespace {
 
-constexpr std::uint64_t kStateFormat = 3;
+constexpr std::uint64_t kStateFormat = 4;
 
 constexpr std::uint64_t k32BitMax = std::numeric_limits<std::uint32_t>::max();
 
