@@ -300,8 +300,12 @@ TEST_F(ServerTlsClients, ABoundTokenIsRenewedWithItsCertificate) {
   // On the record, as given out by who has it now.
   const std::string owner = server.token("owner");
   TlsClient reader = client(server, {});
-  const HttpAnswer entries = reader.get("/v1/workspaces/_system/entries?kind=access.token_issued&actor=service:broker", owner);
-  EXPECT_NE(entries.body.find(renewed.at({"tokenId"})), std::string::npos) << entries;
+  HttpAnswer entries;
+  const auto isThere = [&] {
+    entries = reader.get("/v1/workspaces/_system/entries?kind=access.token_issued&actor=service:broker", owner);
+    return entries.body.find(renewed.at({"tokenId"})) != std::string::npos;
+  };
+  EXPECT_TRUE(server.program().until(isThere, kSoonMs)) << entries;
   EXPECT_EQ(entries.body.find(next.substr(next.rfind('.'))), std::string::npos);
 
   EXPECT_EQ(reader.post("/v1/token/refresh", bound, "").status, 401) << "a stolen copy";
