@@ -71,7 +71,7 @@ class WorkspaceKeys final : public RedactionKeys {
   std::shared_ptr<const SubjectKey> findSubjectById(const KeyId& id);
   // The subject key whose pseudonym this is; null if unknown or destroyed. Computes those that were never asked for.
   std::shared_ptr<const SubjectKey> findSubjectByPseudonym(std::string_view pseudonym);
-  // What can be told of the keys, by purpose and generation.
+  // What can be told of the keys that are in the log or on their way to it, by purpose and generation.
   std::vector<KeyFacts> list() const;
   // All subject keys that can be used now, for searching an address.
   std::vector<std::shared_ptr<const SubjectKey>> allSubjects();

@@ -222,7 +222,7 @@ std::vector<KeyFacts> WorkspaceKeys::list() const {
   {
     const std::shared_lock lock(state_->mutex);
     for (const auto& [id, key] : state_->keys) {
-      if (key.status == KeyStatus::durable) {
+      if (key.status != KeyStatus::pending) {
         const bool person = key.purpose == KeyPurpose::subject && key.tag != DirectoryTag{};
         result.push_back({id, key.purpose, key.generation, key.wrapped.version, person});
       }
