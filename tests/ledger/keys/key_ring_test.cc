@@ -440,7 +440,7 @@ TEST_F(KeyRingTest, ListsWhatItHasAndUnderWhichVersion) {
   EXPECT_EQ(facts[1].kek, 1u);
   replay(keys_->renew().keys, *keys_);
   for (const KeyFacts& one : keys_->list()) EXPECT_EQ(one.kek, 2u);
-  static_cast<void>(keys_->carry(std::vector<KeyId>{keys_->logKey({40 * kNanosecondsPerDay})->id}));
+  static_cast<void>(keys_->carry(std::vector<KeyId>{keys_->logKey({std::int64_t{40} * 86'400 * 1'000'000'000})->id}));
   EXPECT_EQ(keys_->list().size(), 3u) << "on its way: whoever was answered finds it";
 }
 
