@@ -86,6 +86,11 @@ TEST(Tidy, SourcesThatAreCompiledTogetherShareNoNamesOfTheirOwn) {
   std::ostringstream places;
   for (const Offence& offence : sharedOwnNames(tree())) places << "  " << offence << '\n';
   EXPECT_EQ(places.str(), "");
+  // Those that isCompiledAlone() passes over.
+  EXPECT_NE(textOf("CMakeLists.txt").find("set_target_properties(counterfoil_crypto PROPERTIES UNITY_BUILD OFF)"), std::string::npos);
+  EXPECT_NE(textOf("tests/CMakeLists.txt")
+                .find("set_target_properties(tidy_test crypto_test redact_test keys_test log_test ops_test PROPERTIES UNITY_BUILD OFF)"),
+            std::string::npos);
 }
 
 TEST(Tidy, ScriptsStopAtTheFirstError) {

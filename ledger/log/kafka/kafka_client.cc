@@ -117,11 +117,10 @@ void setOthers(rd_kafka_conf_t* conf, const KafkaSettings& settings) {
 // ledger reports itself.
 void ignoreLog(const rd_kafka_t*, int, const char*, const char*) {}
 
-// What an election, a topic just made, or a broker that went or is coming back, looks like for a moment.
+// What an election, or a topic just made, looks like for a moment.
 bool passes(rd_kafka_resp_err_t code) {
   return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-         code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE ||
-         code == RD_KAFKA_RESP_ERR__TRANSPORT;
+         code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE;
 }
 
 // What the cluster knows of the topic now.

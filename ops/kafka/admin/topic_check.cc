@@ -80,7 +80,7 @@ std::string nameOf(rd_kafka_ResourceType_t resource, const std::string& name) {
   }
 }
 
-std::string valueText(const Grant& grant) {
+std::string grantText(const Grant& grant) {
   return grant.principal + " may " + rd_kafka_AclOperation_name(grant.operation) + " " + nameOf(grant.resource, grant.name);
 }
 
@@ -103,11 +103,11 @@ void compareRights(const BrokerClient& client, const std::string& topic, const P
   for (const Grant& grant : onTopic) {
     const bool foreignWrite = grant.operation == RD_KAFKA_ACL_OPERATION_WRITE && grant.principal != people.writer;
     if (grant.allows && (changesOrDeletes(grant.operation) || foreignWrite))
-      found.push_back(valueText(grant) + ", must not: " + (foreignWrite ? "the writer alone writes" : "nobody may change or delete it"));
+      found.push_back(grantText(grant) + ", must not: " + (foreignWrite ? "the writer alone writes" : "nobody may change or delete it"));
   }
   for (const Grant& grant : client.grants(RD_KAFKA_RESOURCE_BROKER, kCluster)) {
     if (grant.allows && changesOrDeletes(grant.operation) && grant.operation != RD_KAFKA_ACL_OPERATION_IDEMPOTENT_WRITE)
-      found.push_back(valueText(grant) + ", must not: it leads to the topic's rights and settings");
+      found.push_back(grantText(grant) + ", must not: it leads to the topic's rights and settings");
   }
   const auto topicType = RD_KAFKA_RESOURCE_TOPIC;
   need(onTopic, people.writer, topicType, topic,
