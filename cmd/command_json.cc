@@ -36,6 +36,7 @@ constexpr std::array<CommandRoute, kCommandKindCount - 1> kRoutes = {{
     {CommandKind::holdRelease, "POST", "/{workspace}/holds/{}/release", Field::holdId},
     {CommandKind::subjectErase, "POST", "/{workspace}/erasures", {}},
     {CommandKind::keyRotate, "POST", "/{workspace}/keys", {}},
+    {CommandKind::retentionSet, "POST", "/{workspace}/retention", {}},
 }};
 
 const CommandRoute& routeOf(CommandKind kind) {

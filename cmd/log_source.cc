@@ -66,8 +66,9 @@ void LogSource::openContent(VerifyItem& item) {
         item.bytes = opened_.entry;
         return;
       case keys::OpenOutcome::withheld:
-        // Names a key that no record ever brought, though what would unwrap it is here: the record was changed.
-        if (provider_ != nullptr && provider_->currentVersion(record_.workspace) != 0) item.content = VerifyItem::Content::damaged;
+        item.content = VerifyItem::Content::withheld;
+        item.key = opened_.logKey;
+        item.keyExpected = provider_ != nullptr && provider_->currentVersion(record_.workspace) != 0;
         return;
       case keys::OpenOutcome::damaged:
         item.content = VerifyItem::Content::damaged;

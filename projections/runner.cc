@@ -245,7 +245,7 @@ bool ViewRunner::beginRepair(std::set<WorkspaceNumber>& attempted) {
   if (repair_) return true;
   std::map<WorkspaceNumber, bool> wanted;
   for (const WorkspaceNumber workspace : board_.behind()) {
-    if (attempted.insert(workspace).second) wanted[workspace] = false;
+    if (attempted.insert(workspace).second) wanted[workspace] = board_.get(workspace)->outlived;
   }
   {
     const std::lock_guard guard(mutex_);

@@ -46,6 +46,7 @@ struct Operation {
     holdRelease @13 :HoldRelease $kind("hold.release");
     subjectErase @14 :SubjectErase $kind("subject.erase");
     keyRotate @15 :KeyRotate $kind("key.rotate");
+    retentionSet @16 :RetentionSetCommand $kind("retention.set");
   }
 }
 
@@ -175,4 +176,9 @@ struct SubjectErase {
 
 struct KeyRotate {
   purpose @0 :Text $class(id) $required;  # fingerprint or key_encryption
+}
+
+struct RetentionSetCommand {
+  days @0 :UInt64 $class(clear);  # after the end of a month; 0: for ever
+  reason @1 :Text $class(personal) $subject(actor);
 }

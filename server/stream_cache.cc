@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "ledger/core/check.h"
+#include "projections/query/view_connection.h"
+#include "projections/views/view_schema.h"
 #include "server/routes/read_support.h"
 
 namespace counterfoil::server {
@@ -50,6 +52,7 @@ struct StreamCache::State {
     std::deque<std::shared_ptr<const StreamEntry>> entries;
     std::size_t bytes = 0;
     std::uint64_t used = 0;
+    std::optional<query::FileIdentity> view;  // which they were read from
   };
 
   explicit State(ViewReaders& views) : readers(views) {}
@@ -62,7 +65,17 @@ struct StreamCache::State {
 
   // The functions below expect the mutex to be held.
 
-  std::optional<StreamPage> take(Line& line, std::uint64_t from) {
+  // What a view showed that was made anew since may be gone on purpose.
+  void forgetOutlived(Line& line, WorkspaceNumber workspace) const {
+    auto view = query::identityOf(views::viewPath(readers.folder(), workspace));
+    if (line.view == view) return;
+    line.entries.clear();
+    line.bytes = 0;
+    line.view = std::move(view);
+  }
+
+  std::optional<StreamPage> take(Line& line, WorkspaceNumber workspace, std::uint64_t from) {
+    forgetOutlived(line, workspace);
     if (line.entries.empty()) return std::nullopt;
     const std::uint64_t first = line.entries.front()->seq;
     if (from < first || from >= first + line.entries.size()) return std::nullopt;
@@ -114,7 +127,7 @@ std::optional<StreamPage> StreamCache::cached(WorkspaceNumber workspace, std::ui
   const std::lock_guard lock(state_->mutex);
   const auto line = state_->lines.find(workspace);
   if (line == state_->lines.end()) return std::nullopt;
-  return state_->take(*line->second, from);
+  return state_->take(*line->second, workspace, from);
 }
 
 StreamPage StreamCache::read(WorkspaceNumber workspace, std::uint64_t from, std::uint64_t viewSize) {
@@ -124,7 +137,7 @@ StreamPage StreamCache::read(WorkspaceNumber workspace, std::uint64_t from, std:
     const std::lock_guard lock(state_->mutex);
     line = state_->lineOf(workspace);
     // Somebody may have read them between cached() and now.
-    if (auto page = state_->take(*line, from)) return std::move(*page);
+    if (auto page = state_->take(*line, workspace, from)) return std::move(*page);
     newest = line->entries.empty() || from > line->entries.back()->seq;
   }
   // Those who come while the newest entries are read find them when it is their turn; a listener far behind reads for itself.
@@ -132,9 +145,10 @@ StreamPage StreamCache::read(WorkspaceNumber workspace, std::uint64_t from, std:
   if (newest) {
     filling.lock();
     const std::lock_guard lock(state_->mutex);
-    if (auto page = state_->take(*line, from)) return std::move(*page);
+    if (auto page = state_->take(*line, workspace, from)) return std::move(*page);
   }
   ++state_->reads;
+  const auto view = query::identityOf(views::viewPath(state_->readers.folder(), workspace));
   const std::string list = state_->readers.of(workspace)->list(query::ListKind::entries, behind(from, viewSize, {}), {});
   StreamPage page;
   page.next = from;
@@ -143,7 +157,8 @@ StreamPage StreamCache::read(WorkspaceNumber workspace, std::uint64_t from, std:
     page.next = page.entries.back()->seq + 1;
   }
   const std::lock_guard lock(state_->mutex);
-  state_->put(*line, page);
+  state_->forgetOutlived(*line, workspace);
+  if (line->view == view) state_->put(*line, page);
   return page;
 }
 

@@ -36,9 +36,10 @@ class WorkspaceSource final : public VerifySource {
       item.leaf = record_.leaf;
       const auto outcome = keys::openRecord(*keys_, record_.seq, record_.leaf, record_.value, opened_, keys::LeafCheck::callerHashes);
       item.content = outcome == keys::OpenOutcome::opened     ? VerifyItem::Content::present
-                     : outcome == keys::OpenOutcome::withheld ? VerifyItem::Content::notChecked
+                     : outcome == keys::OpenOutcome::withheld ? VerifyItem::Content::withheld
                                                               : VerifyItem::Content::damaged;
       item.bytes = opened_.entry;
+      item.key = opened_.logKey;
       return true;
     }
     return false;
@@ -81,7 +82,8 @@ void VerifyJobs::run(WorkspaceNumber workspace, Job& job) const {
     object.text("state", "done").boolean("ok", report.ok()).number("entries", report.entries);
     const auto found = report.workspaces.find(workspace.value);
     if (found != report.workspaces.end()) {
-      object.text("root", toHex(found->second.tree.root())).number("notChecked", found->second.notChecked);
+      object.text("root", toHex(found->second.tree.root())).number("erased", found->second.erased);
+      object.number("notChecked", found->second.notChecked);
     }
     object.number("problemCount", report.problemCount).raw("problems", problemsJson(report));
     object.text("assurance", "tamper-detecting, not anchored");

@@ -88,6 +88,8 @@ class ByteReader {
     at_ += size;
     return result;
   }
+  // What was not read yet.
+  crypto::Bytes rest() const { return {at_, static_cast<std::size_t>(end_ - at_)}; }
   bool failed() const { return failed_; }
   // Everything was read, and nothing failed.
   bool complete() const { return !failed_ && at_ == end_; }

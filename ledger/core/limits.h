@@ -52,6 +52,13 @@ inline constexpr std::int64_t kTtlSecondsMax = 366LL * 24 * 3600;
 inline constexpr std::size_t kHoldsMax = 1'000;
 inline constexpr std::uint64_t kHoldDaysMax = 36'500;
 
+// How long content may be kept after the end of its month, and how long an order to keep it for less stands before anything goes.
+inline constexpr std::uint64_t kRetentionDaysMax = 36'500;
+inline constexpr std::int64_t kRetentionNoticeSeconds = 24 * 3600;
+// What a workspace's state may take in `state.carried` entries, which are recorded all at once: some 300,000 leases.
+inline constexpr std::size_t kCarriedPartBytes = 48 * 1024;
+inline constexpr std::size_t kCarriedPartsMax = 1'024;
+
 // Idempotency window of a partition.
 inline constexpr std::size_t kIdWindowEntries = 1'000'000;
 inline constexpr std::int64_t kIdWindowSeconds = 15 * 60;

@@ -46,6 +46,10 @@ RedactedEvent owedEnd(const WorkspaceState& state);
 // ended or issued meanwhile).
 std::optional<RedactedEvent> dueEnd(const WorkspaceState& state, LeaseSlot slot, Timestamp recordedAt);
 
+// The `state.carried` entries of a content (WorkspaceState::carriedState()), to be recorded together. `first` becomes the first one's id.
+// Throws Fault(tooLarge) if there is too much to be carried at once.
+std::vector<RedactedEvent> carriedEvents(const std::vector<std::uint8_t>& content, const EntryId& first);
+
 // The id of the n-th entry that follows from `cause`: UUIDv8(SHA-256(cause "\n" lease id "\n" n)). From a grant: 1 is `lease.issued` of the
 // same request, 2 the expiry. From any other cause: 1 is the owed end.
 EntryId derivedId(const EntryId& cause, std::string_view leaseId, unsigned number);

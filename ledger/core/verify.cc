@@ -1,6 +1,7 @@
 #include "ledger/core/verify.h"
 
 #include "ledger/core/encoding.h"
+#include "ledger/core/workspace_state.h"
 
 namespace counterfoil {
 namespace {
@@ -25,10 +26,53 @@ class Verifier {
     workspace.last = item.leaf;
   }
 
-  VerifyReport take() { return std::move(report_); }
+  VerifyReport take() {
+    for (const auto& [number, held] : withheld_) judge(number, held);
+    return std::move(report_);
+  }
   std::uint64_t entries() const { return report_.entries; }
 
  private:
+  // Content that one key would open.
+  struct UnderKey {
+    VerifyItem first;
+    std::uint64_t entries = 0;
+  };
+  struct Withheld {
+    explicit Withheld(WorkspaceNumber number) : record(number, nobody) {}
+    NobodyElse nobody;
+    WorkspaceState record;  // what the workspace's entries say of keys of months; nothing else is folded
+    std::map<KeyId, UnderKey> underKeys;
+  };
+
+  void noteWithheld(const VerifyItem& item) {
+    Withheld& held = withheld_.try_emplace(item.workspace.value, item.workspace).first->second;
+    held.record.applyWithheld(item.seq, item.leaf, item.key);
+    UnderKey& under = held.underKeys.try_emplace(item.key, UnderKey{item, 0}).first->second;
+    ++under.entries;
+  }
+
+  void noteDestruction(const EntryView& view, const LeafHash& leaf) {
+    if (!view.known || (view.kind() != Kind::stateCarried && view.kind() != Kind::keyDestroyed)) return;
+    const auto held = withheld_.find(view.workspace.value);
+    if (held != withheld_.end()) held->second.record.apply(view, leaf);
+  }
+
+  void judge(std::uint64_t number, const Withheld& held) {
+    const Retention& retention = held.record.retention();
+    for (const auto& [key, under] : held.underKeys) {
+      const std::string id = toHex(key.bytes);
+      if (retention.destroyed.contains(id) || retention.doomed.contains(id)) {
+        report_.workspaces[number].erased += under.entries;
+      } else if (under.first.keyExpected) {
+        problem(under.first, "the content does not open: its key is not there, and no entry says that it was destroyed", toHex(under.first.leaf.bytes), "");
+        report_.problemCount += under.entries - 1;
+      } else {
+        report_.workspaces[number].notChecked += under.entries;
+      }
+    }
+  }
+
   VerifiedWorkspace& workspaceOf(WorkspaceNumber number) {
     // Entries of one workspace often follow each other: look up once a run.
     if (current_ == nullptr || currentNumber_ != number) {
@@ -40,7 +84,7 @@ class Verifier {
 
   void checkContent(const VerifyItem& item, VerifiedWorkspace& workspace) {
     switch (item.content) {
-      case VerifyItem::Content::erased: ++workspace.erased; return;
+      case VerifyItem::Content::withheld: noteWithheld(item); return;
       case VerifyItem::Content::notChecked: ++workspace.notChecked; return;
       case VerifyItem::Content::damaged:
         problem(item, "the content does not open: it was changed, or the key at hand is not the one it was sealed with", toHex(item.leaf.bytes), "");
@@ -59,6 +103,7 @@ class Verifier {
       return;
     }
     if (!view.known) ++workspace.unknownKinds;
+    noteDestruction(view, item.leaf);
     if (view.workspace != item.workspace) problem(item, "the entry belongs to another workspace", std::to_string(item.workspace.value), std::to_string(view.workspace.value));
     if (view.seq != item.seq) problem(item, "the entry names another seq than its header", std::to_string(item.seq.value), std::to_string(view.seq.value));
     if (view.previous != item.previous) problem(item, "the entry names another predecessor than its header", toHex(item.previous.bytes), toHex(view.previous.bytes));
@@ -77,6 +122,7 @@ class Verifier {
   VerifiedWorkspace* current_ = nullptr;
   WorkspaceNumber currentNumber_;
   Arena arena_;
+  std::map<std::uint64_t, Withheld> withheld_;  // by number
 };
 
 }  // namespace

@@ -20,11 +20,13 @@ struct VerifyItem {
   LeafHash leaf;
   enum class Content : std::uint8_t {
     present,
-    erased,      // destroyed on the record
+    withheld,    // the key of its month, `key`, is not there: whether it was destroyed on the record is found out
     notChecked,  // no key at hand
     damaged,     // there, but it does not open
   };
   Content content = Content::present;
+  KeyId key;                 // of `withheld`
+  bool keyExpected = false;  // of `withheld`: what would open the key is at hand, so that only its destruction explains that it is not
   crypto::Bytes bytes;  // valid until the next call
 };
 
@@ -47,7 +49,7 @@ struct VerifiedWorkspace {
   TreeFrontier tree;
   LeafHash last;
   Timestamp lastRecordedAt;
-  std::uint64_t erased = 0;
+  std::uint64_t erased = 0;  // content that was destroyed, and the record says so
   std::uint64_t notChecked = 0;
   std::uint64_t unknownKinds = 0;
 };

@@ -82,7 +82,9 @@ void WorkspaceState::advanceHead(const LeafHash& leaf, Timestamp recordedAt) {
   head_.lastRecordedAt = std::max(head_.lastRecordedAt, recordedAt);
 }
 
-void WorkspaceState::applyWithheld(Sequence, const LeafHash& leaf) {
+void WorkspaceState::applyWithheld(Sequence, const LeafHash& leaf, const KeyId& key) {
+  withheldUnder_.insert(key);
+  lacksState_ = true;
   advanceHead(leaf, head_.lastRecordedAt);
 }
 
@@ -126,6 +128,12 @@ void WorkspaceState::apply(const EntryView& view, const LeafHash& leaf) {
       case Kind::holdPlaced:
       case Kind::holdReleased:
         applyHold(view);
+        break;
+      case Kind::retentionSet:
+        applyRetention(view);
+        break;
+      case Kind::stateCarried:
+        applyCarried(view);
         break;
       case Kind::subjectErased:
         applyErasure(view);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,26 @@ inline constexpr std::string_view kEraseOperation = "subject.erase";
 inline constexpr std::string_view kSubjectPurpose = "subject";
 inline constexpr std::string_view kFingerprintPurpose = "fingerprint";
 inline constexpr std::string_view kKeyEncryptionPurpose = "key_encryption";
+inline constexpr std::string_view kLogPurpose = "log";
+
+// Keys of months by their ids in hex, and the months: year * 12 + month - 1.
+using MonthKeys = std::map<std::string, std::uint64_t>;
+
+// How long content is kept.
+struct Retention {
+  std::uint64_t days = 0;  // after the end of a month; 0: for ever
+  Timestamp inForceFrom;   // nothing goes before: whoever sees the order may still place a hold
+  MonthKeys doomed;        // whose state was carried on, and whose destruction is not on the record yet
+  MonthKeys destroyed;
+};
+
+// `state.carried` entries as they are read one after another: what a dying key held, in parts.
+struct Carrying {
+  std::uint64_t parts = 0;  // 0: none is under way
+  std::uint64_t next = 0;   // the part that must come
+  std::uint64_t seq = 0;    // of the first part
+  MonthKeys doomed;
+};
 
 // How far a source's producer has come. Commands count for its numbers only, facts for its time as well.
 struct ProducerState {
@@ -67,6 +88,8 @@ struct Allocation {
 
 // Ids of keys from their hex; what is none is passed over.
 std::vector<KeyId> keyIdsIn(std::span<const std::string_view> texts);
+// Those of months.
+std::vector<KeyId> keyIdsOf(const MonthKeys& months);
 // The keys that an entry of kind subject.erased names.
 std::vector<KeyId> erasedKeys(const StructValue& body);
 

@@ -5,6 +5,7 @@
 #include "ledger/core/encoding.h"
 #include "ledger/core/limits.h"
 #include "ledger/core/workspace_state.h"
+#include "ledger/core/month_keys.h"
 
 namespace counterfoil {
 namespace {
@@ -72,8 +73,13 @@ void WorkspaceState::applyKey(const EntryView& view) {
     return;
   }
   if (purpose == kKeyEncryptionPurpose) changeValue(renewalAsked_) = false;
-  if (purpose != kSubjectPurpose) return;
   const std::string id(view.body.text(Field::keyId));
+  if (purpose == kLogPurpose) {
+    Retention& retention = changeValue(retention_);
+    retention.doomed.erase(id);
+    retention.destroyed[id] = view.body.number(Field::generation);
+  }
+  if (purpose != kSubjectPurpose) return;
   if (doomedKeys_.erase(id) != 0) undoable([this, id] { doomedKeys_.insert(id); });
 }
 
@@ -87,6 +93,9 @@ void WorkspaceState::saveSettings(ByteWriter& writer) const {
   writer.number(doomedKeys_.size());
   for (const std::string& id : doomedKeys_) writer.text(id);
   writer.flag(renewalAsked_);
+  writer.number(retention_.days);
+  writer.integer(retention_.inForceFrom.nanoseconds);
+  for (const MonthKeys* months : {&retention_.doomed, &retention_.destroyed}) saveMonths(writer, *months);
 }
 
 bool WorkspaceState::loadSettings(ByteReader& reader) {
@@ -104,7 +113,9 @@ bool WorkspaceState::loadSettings(ByteReader& reader) {
     doomedKeys_.insert(id);
   }
   renewalAsked_ = reader.flag();
-  return !reader.failed();
+  retention_.days = reader.number();
+  retention_.inForceFrom.nanoseconds = reader.integer();
+  return loadMonths(reader, retention_.doomed) && loadMonths(reader, retention_.destroyed);
 }
 
 }  // namespace counterfoil

@@ -355,14 +355,26 @@ void WorkspaceState::pruneReported(const std::string& producerKey, Timestamp rec
   dropIfEmpty(producerKey);
 }
 
-void WorkspaceState::prune(const EntryView& view) {
-  for (std::size_t left = kForgottenPerEntry; left > 0 && !ended_.empty(); --left) {
+void WorkspaceState::forgetEnded(Timestamp recordedAt, std::size_t most) {
+  for (std::size_t left = most; left > 0 && !ended_.empty(); --left) {
     const LeaseSlot front = ended_.front();
-    if (leases_[front].endedAt.nanoseconds + kEndedKept > view.recordedAt.nanoseconds) break;
+    if (leases_[front].endedAt.nanoseconds + kEndedKept > recordedAt.nanoseconds) break;
     removeLease(front);
     ended_.pop_front();
     undoable([this, front] { ended_.push_front(front); });
   }
+}
+
+void WorkspaceState::forgetAllEnded(Timestamp recordedAt) {
+  std::size_t left = SIZE_MAX;
+  forgetEnded(recordedAt, left);
+  std::vector<std::string> keys;
+  for (const auto& [key, leases] : reported_) keys.push_back(key);
+  for (const std::string& key : keys) pruneReported(key, recordedAt, left);
+}
+
+void WorkspaceState::prune(const EntryView& view) {
+  forgetEnded(view.recordedAt, kForgottenPerEntry);
   if (reported_.empty()) return;
   if (view.seq.value % kSweepEvery != 0) {
     std::size_t left = kForgottenPerEntry;

@@ -36,6 +36,13 @@ class StateObserver {
   virtual void secretSeen(WorkspaceNumber workspace, std::uint32_t generation, const FingerprintTag& tag) = 0;
 };
 
+// For a state that nobody acts on.
+class NobodyElse final : public StateObserver {
+ public:
+  void armTimer(WorkspaceNumber, LeaseSlot, std::uint32_t, Timestamp) override {}
+  void secretSeen(WorkspaceNumber, std::uint32_t, const FingerprintTag&) override {}
+};
+
 // The text a principal is compared by: "agent:fixer", "human:p2:..."; empty for none.
 std::string principalKey(const PrincipalValue& principal);
 
@@ -76,7 +83,13 @@ class WorkspaceState {
   // Keys of erased persons (ids in hex) whose destruction is not on the record yet.
   const std::set<std::string>& doomedKeys() const { return doomedKeys_; }
   // The key-encryption key must be replaced, and what came before it destroyed: for an erasure or because it was asked for.
-  bool owesKeyRenewal() const { return renewalAsked_ || !doomedKeys_.empty(); }
+  bool owesKeyRenewal() const { return renewalAsked_ || !doomedKeys_.empty() || !retention_.doomed.empty(); }
+  const Retention& retention() const { return retention_; }
+  // False: content was withheld, and no later `state.carried` says that its key was to go and gave back what it held.
+  bool isWhole() const;
+  // What the entries `state.carried` hold, all parts together, for the keys of months that are to go: this state, as it is when they are
+  // recorded. `recordedAt` is theirs.
+  std::vector<std::uint8_t> carriedState(const MonthKeys& doomed, Timestamp recordedAt) const;
   void forEachLive(const std::function<void(LeaseSlot, const Lease&)>& visit) const;
   void forEachLease(const std::function<void(LeaseSlot, const Lease&)>& visit) const;
   // What a bulk revocation hits: commanded leases that live and are not owed an end, and their descendants; in the order of their ends.
@@ -101,8 +114,8 @@ class WorkspaceState {
   // Folds one entry of this workspace and advances the head. Forgets a bounded number of leases whose 24 h after the end are over, so
   // that no single entry pays for a day's worth.
   void apply(const EntryView& view, const LeafHash& leaf);
-  // An entry whose content is gone: counts for chain and tree only.
-  void applyWithheld(Sequence seq, const LeafHash& leaf);
+  // An entry whose content is gone: counts for chain and tree only. `key` is that of its month.
+  void applyWithheld(Sequence seq, const LeafHash& leaf, const KeyId& key);
 
   // ---- speculation ----
   // From the first mark on, changes are remembered until they are committed. A mark is a place between two changes; one from before a
@@ -154,6 +167,8 @@ class WorkspaceState {
   void dropIfEmpty(const std::string& producerKey);
   void pruneReported(const std::string& producerKey, Timestamp recordedAt, std::size_t& left);
   void prune(const EntryView& view);
+  void forgetEnded(Timestamp recordedAt, std::size_t most);
+  void forgetAllEnded(Timestamp recordedAt);
   void collectBelow(LeaseSlot slot, std::vector<LeaseSlot>& found) const;
   void setPolicy();
   std::deque<LeaseSlot>& endedOfProducer(const Lease& lease);
@@ -175,6 +190,10 @@ class WorkspaceState {
   void forgetPastHolds(Timestamp now);
   void applyErasure(const EntryView& view);
   void applyKey(const EntryView& view);
+  void applyRetention(const EntryView& view);
+  void applyCarried(const EntryView& view);
+  bool restoreCarried();
+  void clear();
   void saveSettings(ByteWriter& writer) const;
   bool loadSettings(ByteReader& reader);
   bool isFact(const EntryView& view) const;
@@ -212,6 +231,13 @@ class WorkspaceState {
   std::map<std::string, Hold, std::less<>> holds_;
   std::set<std::string> doomedKeys_;
   bool renewalAsked_ = false;
+  Retention retention_;
+  Carrying carrying_;
+
+  // ---- of a reader that met content it cannot open; in no snapshot ----
+  std::set<KeyId> withheldUnder_;
+  bool lacksState_ = false;  // since the last `state.carried`, if there was one
+  std::vector<std::uint8_t> carriedBytes_;
 
   bool journaling_ = false;
   bool headSaved_ = false;  // since the last mark

@@ -65,6 +65,8 @@ class WorkspaceKeys final : public RedactionKeys {
 
   // The key for records of the month of `recordedAt`, made if there is none.
   std::shared_ptr<const LogKey> logKey(Timestamp recordedAt);
+  // The months that have a key which is in the log, and the keys' ids; ascending.
+  std::vector<std::pair<std::uint64_t, KeyId>> months() const;
   // The log key with this id; null if it is unknown or was destroyed.
   std::shared_ptr<const LogKey> findLogKey(const KeyId& id);
   // The subject key with this id (to open a disclosure); null if unknown or destroyed.

@@ -190,6 +190,7 @@ OpenOutcome open(WorkspaceKeys& keys, Sequence seq, const LeafHash& leaf, crypto
 
   const std::span<const StructValue> newKeys = record.value.structures(Field::newKeys);
   if (wanted == NewKeys::apply && !applyKeys(keys, newKeys)) return OpenOutcome::damaged;
+  opened.logKey = id;
   const std::shared_ptr<const LogKey> key = keys.findLogKey(id);
   if (key == nullptr) return OpenOutcome::withheld;
 

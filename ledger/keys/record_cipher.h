@@ -16,6 +16,7 @@ std::vector<std::uint8_t> sealRecord(const Entry& entry, const LogKey& key, cons
 std::vector<std::uint8_t> keysRecord(const std::vector<WrappedKey>& newKeys);
 
 struct OpenedRecord {
+  KeyId logKey;  // that of its month; also of a record that is withheld
   std::vector<std::uint8_t> entry;
   crypto::Digest requestDigest{};
   std::uint32_t fingerprintGeneration = 0;

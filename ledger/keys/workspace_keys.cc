@@ -194,6 +194,16 @@ std::shared_ptr<const LogKey> WorkspaceKeys::logKey(Timestamp recordedAt) {
       [&] { state_->make(KeyPurpose::log, month); });
 }
 
+std::vector<std::pair<std::uint64_t, KeyId>> WorkspaceKeys::months() const {
+  const std::shared_lock lock(state_->mutex);
+  std::vector<std::pair<std::uint64_t, KeyId>> result;
+  for (const auto& [month, key] : state_->logKeys) {
+    const auto found = state_->keys.find(key->id);
+    if (found != state_->keys.end() && found->second.status == KeyStatus::durable) result.emplace_back(month, key->id);
+  }
+  return result;
+}
+
 std::shared_ptr<const LogKey> WorkspaceKeys::findLogKey(const KeyId& id) {
   const std::shared_lock lock(state_->mutex);
   const auto found = state_->keys.find(id);

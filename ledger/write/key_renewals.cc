@@ -5,6 +5,7 @@
 
 #include "ledger/core/current_thread.h"
 #include "ledger/write/ledger.h"
+#include "ledger/write/retention.h"
 
 namespace counterfoil::write {
 namespace {
@@ -15,6 +16,8 @@ constexpr std::int64_t kBetweenRenewals = 20 * kNanosecondsPerSecond;
 // After a failure, doubled each time: every try makes a version of the key-encryption key.
 constexpr std::int64_t kAfterFailure = 2 * kNanosecondsPerSecond;
 constexpr std::int64_t kAfterFailures = 60 * kNanosecondsPerSecond;
+// Months are long.
+constexpr std::int64_t kBetweenLooksForMonths = 60 * kNanosecondsPerSecond;
 // Of some 150 bytes each, far below what a record may have.
 constexpr std::size_t kKeysARecord = 1'000;
 
@@ -78,7 +81,10 @@ std::vector<KeyRenewals::Owed> KeyRenewals::collect() const {
       for (const WorkspaceNumber number : state.workspaces()) {
         const WorkspaceState& workspace = *state.findWorkspace(number);
         if (!workspace.owesKeyRenewal()) continue;
-        here.push_back({number, {workspace.doomedKeys().begin(), workspace.doomedKeys().end()}});
+        Owed& owes = here.emplace_back();
+        owes.workspace = number;
+        for (const std::string& id : workspace.doomedKeys()) owes.keys.push_back({id, kSubjectPurpose, 1});
+        for (const auto& [id, month] : workspace.retention().doomed) owes.keys.push_back({id, kLogPurpose, month});
       }
     });
     std::move(here.begin(), here.end(), std::back_inserter(owed));
@@ -86,18 +92,63 @@ std::vector<KeyRenewals::Owed> KeyRenewals::collect() const {
   return owed;
 }
 
+template <class Work>
+std::optional<Fault> KeyRenewals::attempt(const Work& work) {
+  try {
+    work();
+    return std::nullopt;
+  } catch (const Fault& fault) {
+    return fault;
+  } catch (const std::exception&) {
+    // What libraries throw may quote what they were given.
+    return Fault(ErrorCode::internal, "something unexpected failed when keys were to be destroyed");
+  }
+}
+
+std::vector<WorkspaceNumber> KeyRenewals::collectDue() const {
+  std::vector<WorkspaceNumber> due;
+  for (std::uint32_t index = 0; index < ledger_.partitions(); ++index) {
+    const PartitionId partition{index};
+    const SequencerStatus status = ledger_.status(partition);
+    if (!status.leading || status.fault || status.clockPaused) continue;
+    ledger_.inspect(partition, [&](const PartitionState& state) {
+      for (const WorkspaceNumber number : state.workspaces()) {
+        const WorkspaceState& workspace = *state.findWorkspace(number);
+        if (workspace.retention().days == 0) continue;
+        const Timestamp now = std::max(clock_.wall(), workspace.head().lastRecordedAt);
+        if (!monthsDue(workspace, *ledger_.keyRing().workspace(number), now).empty()) due.push_back(number);
+      }
+    });
+  }
+  return due;
+}
+
+std::optional<Fault> KeyRenewals::carryDue() {
+  std::optional<Fault> trouble;
+  for (const WorkspaceNumber number : collectDue()) {
+    if (auto fault = attempt([&] { ledger_.carryState(number); })) trouble = std::move(fault);
+  }
+  return trouble;
+}
+
 bool KeyRenewals::round(bool now) {
   const std::lock_guard one(working_);
   std::map<WorkspaceNumber, Progress> progress;  // of those that still owe something
   std::optional<Fault> trouble;
   try {
+    const std::int64_t lookAt = clock_.monotonicNanoseconds();
+    if (now || lookAt >= lookForMonthsAt_) {
+      lookForMonthsAt_ = lookAt + kBetweenLooksForMonths;
+      monthsTrouble_ = carryDue();
+    }
+    trouble = monthsTrouble_;
     for (const Owed& owed : collect()) {
       const auto before = progress_.find(owed.workspace);
       Progress& mine = progress[owed.workspace];
       if (before != progress_.end()) mine = before->second;
       const std::int64_t time = clock_.monotonicNanoseconds();
       if (now || time >= mine.notBefore) {
-        mine.fault = tryToRenew(owed);
+        mine.fault = attempt([&] { renew(owed); });
         mine.failures = mine.fault ? mine.failures + 1 : 0;
         const std::int64_t wait = std::min(kAfterFailures, kAfterFailure << std::min<unsigned>(mine.failures, 5));
         mine.notBefore = time + (mine.fault ? wait : kBetweenRenewals);
@@ -117,18 +168,6 @@ bool KeyRenewals::round(bool now) {
   return !trouble;
 }
 
-std::optional<Fault> KeyRenewals::tryToRenew(const Owed& owed) {
-  try {
-    renew(owed);
-    return std::nullopt;
-  } catch (const Fault& fault) {
-    return fault;
-  } catch (const std::exception&) {
-    // What libraries throw may quote what they were given.
-    return Fault(ErrorCode::internal, "something unexpected failed when keys were to be destroyed");
-  }
-}
-
 bool KeyRenewals::stopping() const {
   const std::lock_guard lock(mutex_);
   return stopping_;
@@ -136,7 +175,8 @@ bool KeyRenewals::stopping() const {
 
 void KeyRenewals::renew(const Owed& owed) {
   const auto keys = ledger_.keyRing().workspace(owed.workspace);
-  const std::vector<std::string_view> doomed(owed.keyIds.begin(), owed.keyIds.end());
+  std::vector<std::string_view> doomed;
+  for (const DoomedKey& key : owed.keys) doomed.push_back(key.id);
   for (const KeyId& id : keyIdsIn(doomed)) keys->forget(id);
   const keys::Renewal renewal = keys->renew();
   for (std::size_t from = 0; from < renewal.keys.size(); from += kKeysARecord) {
@@ -148,8 +188,8 @@ void KeyRenewals::renew(const Owed& owed) {
   // What a snapshot holds from now on; every key is known, so nobody is asked.
   static_cast<void>(keys->applyWrapped(renewal.keys));
   keys->destroyBefore(renewal.version);
-  for (const std::string& keyId : owed.keyIds) {
-    ledger_.appendOwn(owed.workspace, destroyed(kSubjectPurpose, keyId, 1, ledger_.freshId(owed.workspace)));
+  for (const DoomedKey& key : owed.keys) {
+    ledger_.appendOwn(owed.workspace, destroyed(key.purpose, key.id, key.generation, ledger_.freshId(owed.workspace)));
   }
   ledger_.appendOwn(owed.workspace, destroyed(kKeyEncryptionPurpose, {}, renewal.version - 1, ledger_.freshId(owed.workspace)));
 }

@@ -1,11 +1,12 @@
 // Carries out what the record says of keys: replaces the key-encryption key of a workspace and destroys the one before it, and with that
-// everything that only it opened: the keys of erased persons.
+// everything that only it opened: the keys of erased persons, and of months whose time is over (write/retention.h).
 //
 // What is owed follows from entries alone (WorkspaceState::owesKeyRenewal()), so a crash at any step leaves it owed, and it is done again:
 //   1. a new key-encryption key, and every surviving key wrapped under it   - a crash leaves a version that nobody needs
 //   2. the wrapped keys are durable in the log                              - the same; readers know both forms
 //   3. the versions before are destroyed                                    - nothing but step 2 opens the survivors from here on
-//   4. `key.destroyed`, one for each person's key and one for the version   - until then it is owed
+//   4. `key.destroyed`, one for each key and one for the version            - until then it is owed
+// A month's key is owed its destruction once what it holds was carried on; when that is to be done follows from the clock.
 #pragma once
 
 #include <condition_variable>
@@ -36,9 +37,14 @@ class KeyRenewals {
   std::optional<Fault> trouble() const;
 
  private:
+  struct DoomedKey {
+    std::string id;  // hex
+    std::string_view purpose;
+    std::uint64_t generation = 0;
+  };
   struct Owed {
     WorkspaceNumber workspace;
-    std::vector<std::string> keyIds;  // hex
+    std::vector<DoomedKey> keys;
   };
 
   struct Progress {
@@ -50,15 +56,22 @@ class KeyRenewals {
   void run();
   bool stopping() const;
   std::vector<Owed> collect() const;
+  // Workspaces of which a month is to go.
+  std::vector<WorkspaceNumber> collectDue() const;
+  std::optional<Fault> carryDue();
   // True if all went well.
   bool round(bool now);
-  std::optional<Fault> tryToRenew(const Owed& owed);
+  // What went wrong, told so that nobody's values are in it.
+  template <class Work>
+  static std::optional<Fault> attempt(const Work& work);
   void renew(const Owed& owed);
 
   Ledger& ledger_;
   const Clock& clock_;
   std::mutex working_;  // one round at a time, and of what follows
   std::map<WorkspaceNumber, Progress> progress_;
+  std::int64_t lookForMonthsAt_ = 0;  // monotonic
+  std::optional<Fault> monthsTrouble_;  // of the last look
   mutable std::mutex mutex_;  // of what follows
   std::condition_variable wake_;
   bool stopping_ = false;

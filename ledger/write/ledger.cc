@@ -327,6 +327,14 @@ void Ledger::appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey>
   });
 }
 
+void Ledger::carryState(WorkspaceNumber workspace, Completion done) {
+  prepared(std::move(done), [&](Request& request) {
+    request.workspace = workspace;
+    request.kind = RequestKind::carry;
+    request.bytes = kRequestOverhead;
+  });
+}
+
 Answer Ledger::execute(std::string_view workspaceId, Command command) {
   Waiter waiter;
   execute(workspaceId, std::move(command), waiter.completion());
@@ -351,6 +359,12 @@ void Ledger::appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey>
   static_cast<void>(waiter.wait());
 }
 
+void Ledger::carryState(WorkspaceNumber workspace) {
+  Waiter waiter;
+  carryState(workspace, waiter.completion());
+  static_cast<void>(waiter.wait());
+}
+
 void Ledger::acceptClock() {
   for (const auto& each : partitions_) each->acceptClock();
 }
@@ -366,7 +380,6 @@ void Ledger::inspectDurable(PartitionId which, const std::function<void(const Pa
 void Ledger::drain() {
   // What one partition records may give another something to do: a new workspace its chain.
   for (LedgerPartition* each : systemFirst()) each->drain();
-  if (status().owedRenewals == 0) return;
   renewals_->finish();
   for (LedgerPartition* each : systemFirst()) each->drain();
 }

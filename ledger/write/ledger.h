@@ -67,11 +67,16 @@ class Ledger {
   // WorkspaceKeys::drops() was `drops`.
   void appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t drops, Completion done);
 
+  // Records the state of a workspace once more if a month of it is to go (monthsDue()); the keys of those months are owed their destruction
+  // from then on. The answer says nothing.
+  void carryState(WorkspaceNumber workspace, Completion done);
+
   // The same, waiting for the answer; throws the Fault.
   Answer execute(std::string_view workspaceId, Command command);
   Answer append(std::string_view workspaceId, Event fact);
   Answer appendOwn(WorkspaceNumber workspace, RedactedEvent event);
   void appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t drops);
+  void carryState(WorkspaceNumber workspace);
 
   // Nothing is queued, in flight, owed or due any more, keys that are to be destroyed included.
   void drain();

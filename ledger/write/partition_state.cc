@@ -71,14 +71,45 @@ keys::OpenOutcome PartitionState::open(const log::ValidRecord& record) {
                             keys::LeafCheck::callerHashes);
   };
   const keys::OpenOutcome outcome = attempt();
-  if (outcome != keys::OpenOutcome::withheld || !learnKeys_) return outcome;
+  if (outcome != keys::OpenOutcome::withheld || !learnKeys_ || absent_.contains(opened_.logKey)) return outcome;
   learnKeys_();
-  return attempt();
+  const keys::OpenOutcome again = attempt();
+  if (again == keys::OpenOutcome::withheld) absent_.insert(opened_.logKey);
+  return again;
+}
+
+namespace {
+
+Fault keyMissing(WorkspaceNumber workspace) {
+  return {ErrorCode::keyMissing,
+          "no key at hand opens the records of workspace number " + std::to_string(workspace.value) +
+              ": its key-encryption key is neither in the keys folder nor in the key service",
+          "restore the keys folder, or the key service, from its backup (if it is whole, `counterfoil verify` says what was changed); "
+          "nothing was written"};
+}
+
+}  // namespace
+
+// Whether it had to be so is known further on.
+void PartitionState::noteWithheld(const log::ValidRecord& record) {
+  if (record.workspace == kSystemWorkspace) throw keyMissing(record.workspace);
+  workspace(record.workspace).applyWithheld(record.seq, record.leaf, opened_.logKey);
+  withheld_.insert(record.workspace);
+}
+
+void PartitionState::requireWhole() const {
+  for (const WorkspaceNumber number : withheld_) {
+    if (!workspaces_.at(number)->isWhole()) throw keyMissing(number);
+  }
 }
 
 // Read from the log it is durable: from here on nobody opens what the erased person's key protects.
 void PartitionState::forgetErased(const EntryView& view) {
-  if (!view.known || (view.kind() != Kind::subjectErased && view.kind() != Kind::keyDestroyed)) return;
+  if (!view.known) return;
+  if (view.kind() == Kind::stateCarried) {
+    for (const KeyId& id : keyIdsOf(workspace(view.workspace).retention().doomed)) ring_.workspace(view.workspace)->forget(id);
+  }
+  if (view.kind() != Kind::subjectErased && view.kind() != Kind::keyDestroyed) return;
   const std::string_view destroyed = view.body.text(Field::keyId);
   const auto ids = view.kind() == Kind::subjectErased ? erasedKeys(view.body) : keyIdsIn({&destroyed, 1});
   for (const KeyId& id : ids) ring_.workspace(view.workspace)->forget(id);
@@ -90,6 +121,7 @@ void PartitionState::forgetDoomed() {
       const std::string_view id = text;
       for (const KeyId& key : keyIdsIn({&id, 1})) ring_.workspace(number)->forget(key);
     }
+    for (const KeyId& key : keyIdsOf(state->retention().doomed)) ring_.workspace(number)->forget(key);
   }
 }
 
@@ -102,13 +134,8 @@ std::optional<EntryId> PartitionState::applyRecord(const log::ValidRecord& recor
   WorkspaceState& state = workspace(record.workspace);
   switch (open(record)) {
     case keys::OpenOutcome::withheld:
-      // A reader may pass over what it cannot open. The writer may not: it would decide without knowing, and make new keys for a workspace
-      // that has some.
-      throw Fault(ErrorCode::keyMissing,
-                  "no key at hand opens the records of workspace number " + std::to_string(record.workspace.value) +
-                      ": its key-encryption key is neither in the keys folder nor in the key service",
-                  "restore the keys folder, or the key service, from its backup (if it is whole, `counterfoil verify` says what was "
-                  "changed); nothing was written");
+      noteWithheld(record);
+      return std::nullopt;
     case keys::OpenOutcome::damaged:
       damaged(record, "a record does not open: it was changed, or the key in the keys folder is another than the one it was sealed with");
     case keys::OpenOutcome::opened:

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -50,8 +51,12 @@ class PartitionState final : public StateObserver {
   // this one's were wrapped under may have been replaced. Before the first record.
   void onKeysMissing(std::function<void()> learn) { learnKeys_ = std::move(learn); }
 
-  // After a snapshot was read: keys of erased persons that are still to be destroyed are used no more.
+  // After a snapshot was read: keys of erased persons, and of months, that are still to be destroyed are used no more.
   void forgetDoomed();
+
+  // At the end of what there is to read. Throws Fault(keyMissing) if the content of a workspace was withheld, and nothing that was read since
+  // says why: the writer would decide without knowing, and make new keys for a workspace that has some.
+  void requireWhole() const;
 
   // Folds a record read from the log: at start, after a failed append, on a follower. Throws Fault(logDamaged) when content and header
   // disagree. Gives the id of the entry, if it could be read.
@@ -74,11 +79,14 @@ class PartitionState final : public StateObserver {
  private:
   friend class SnapshotFile;
   keys::OpenOutcome open(const log::ValidRecord& record);
+  void noteWithheld(const log::ValidRecord& record);
   void forgetErased(const EntryView& view);
   Answer fold(WorkspaceState& state, const EntryView& view, const LeafHash& leaf, const crypto::Digest& requestDigest);
 
   SystemFeed* systemFeed_ = nullptr;
   std::function<void()> learnKeys_;
+  std::unordered_set<KeyId, IdHash<KeyId>> absent_;  // keys of months that were looked for further on, in vain
+  std::set<WorkspaceNumber> withheld_;               // workspaces of which something was
   keys::KeyRing& ring_;
   KnownSecretStore& known_;
   IdWindow window_;

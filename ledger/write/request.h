@@ -18,6 +18,7 @@ enum class RequestKind : std::uint8_t {
   importedFact,  // of an importer: its id is unique by the importer's own care
   ledgerEvent,   // the ledger's own: import.finished, audit.*, ledger.*
   keys,          // no entry: wrapped keys, for a record of their own
+  carry,         // the state once more, if a month is to go
 };
 
 struct Request {
@@ -35,7 +36,7 @@ struct Request {
   std::uint64_t keyRemovals = kRemovalsUnknown;
   Completion done;
 
-  // ---- not of kind keys ----
+  // ---- not of kinds keys and carry ----
   const RedactionResult& redaction() const { return command ? command->redaction() : event->redaction(); }
   const EntryId& id() const { return command ? command->id() : event->id(); }
   // ---- of any kind ----

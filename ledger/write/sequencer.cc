@@ -18,6 +18,10 @@ bool isFatal(ErrorCode code) {
   return code == ErrorCode::logDamaged || code == ErrorCode::logTruncated || code == ErrorCode::keyDamaged;
 }
 
+[[noreturn]] void passedOver() {
+  throw Fault(ErrorCode::dataInUse, "another node became the writer", "this node follows it");
+}
+
 Fault indeterminate() {
   return Fault(ErrorCode::indeterminate, "the log did not say whether the entry was recorded",
                "ask again with the same id: the answer will be that of the first request if it was");
@@ -78,24 +82,34 @@ void Sequencer::startClock() {
   // A partition may have been idle for days while the ledger as a whole was not.
   if (last.nanoseconds != 0 && options_.recordedElsewhere) last = std::max(last, options_.recordedElsewhere());
   ledgerClock_.emplace(clock_, last, options_.clockAccepted);
+  // Before the first request: its id is made by this time.
+  if (const auto now = ledgerClock_->now()) tellClock(*now);
+}
+
+void Sequencer::tellClock(Timestamp now) {
+  const std::lock_guard lock(mutex_);
+  status_.clockPaused = ledgerClock_->paused();
+  lastTime_ = status_.clockPaused ? now : Timestamp{};
 }
 
 void Sequencer::takeOver(std::vector<EntryId>* landed) {
   writer_.reset();
   handleResults();
-  if (unapplied_) applyRead(*unapplied_, landed);
-  unapplied_.reset();
+  const bool wrote = wrote_;
+  // Whether content may be missing is known at the end only, and nothing is written before.
+  readOn(landed, UINT64_MAX);
   settleFollowing();
   reader_.reset();
+  if (wrote && !wrote_) passedOver();
+  state_.requireWhole();
   std::unordered_set<WorkspaceNumber, WorkspaceNumberHash> read;
-  const bool wrote = wrote_;
   writer_ = log_.takeOver(partition_, state_.durable(), [&](log::ValidRecord& record) {
     applyRead(record, landed);
     if (record.kind == log::RecordKind::entry) read.insert(record.workspace);
     // Who was writing and finds another's claim was passed over, for a reason the others know. It looks before it claims again.
     if (record.kind == log::RecordKind::claim && wrote && !wrote_) {
       adopt({read.begin(), read.end()});
-      throw Fault(ErrorCode::dataInUse, "another node became the writer", "this node follows it");
+      passedOver();
     }
   });
   wrote_ = true;

@@ -162,6 +162,8 @@ class Sequencer {
   void settle(Batch& batch);
   void recover(std::vector<std::unique_ptr<Batch>> failed, const log::AppendResult& why);
   void startClock();
+  // For the status, and for ids that are made here.
+  void tellClock(Timestamp now);
   void takeOver(std::vector<EntryId>* landed);
   void tryAgain();
   // Gives back the pen: from now on this node follows.
@@ -169,7 +171,8 @@ class Sequencer {
   // One round of following.
   void follow();
   // Applies what was added since, and collects the ids of its entries. Throws what the reader throws.
-  void readOn(std::vector<EntryId>* landed, std::uint64_t recordsMax);
+  // True at the end of what is there.
+  bool readOn(std::vector<EntryId>* landed, std::uint64_t recordsMax);
   void applyRead(const log::ValidRecord& record, std::vector<EntryId>* landed);
   void fail(const Fault& fault);
   // For the status: how far reading has come.
@@ -186,6 +189,8 @@ class Sequencer {
   bool answerRepeat(Batch& batch, Request& request, Timestamp now);
   void createWorkspace(Batch& batch, Request& request, Timestamp now);
   void addKeys(Batch& batch, Request& request);
+  // Records the state of the workspace once more if a month of it is to go; the answer says nothing.
+  void addCarried(Batch& batch, Request& request, Timestamp now);
   // The new generation that a key.rotated entry is to bring, if it is one of fingerprints; its record carries the key.
   static std::optional<KeyId> newFingerprint(RedactedEvent& event, keys::WorkspaceKeys& workspaceKeys);
   // Keys further on in the log, for a record that does not open. Throws Fault(logDamaged) and the log's and provider's own.
@@ -225,6 +230,7 @@ class Sequencer {
   std::unique_ptr<log::PartitionReader> reader_;  // while following
   std::uint64_t sinceSettled_ = 0;                // records
   std::optional<log::ValidRecord> unapplied_;     // read, but its key was not at hand yet
+  log::FoldState learnt_;                         // how far records of keys were looked for
   std::size_t outstanding_ = 0;
   std::atomic<bool> ahead_{false};        // requests do not wake the thread
   std::int64_t retryAt_ = 0;              // monotonic

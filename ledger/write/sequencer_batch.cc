@@ -6,6 +6,7 @@
 #include "ledger/core/limits.h"
 #include "ledger/core/ruling.h"
 #include "ledger/keys/newest_forms.h"
+#include "ledger/write/retention.h"
 #include "ledger/write/sequencer.h"
 
 namespace counterfoil::write {
@@ -119,6 +120,9 @@ Answer Sequencer::record(Batch& batch, WorkspaceState& workspace, std::vector<Re
     if (entry.view().kind() == Kind::subjectErased) {
       for (const KeyId& id : erasedKeys(entry.view().body)) batch.erased.emplace_back(workspace.number(), id);
     }
+    if (entry.view().kind() == Kind::stateCarried) {
+      for (const KeyId& id : keyIdsOf(workspace.retention().doomed)) batch.erased.emplace_back(workspace.number(), id);
+    }
     const auto logKey = workspaceKeys->logKey(entry.recordedAt());
     log::NewRecord record;
     record.kind = log::RecordKind::entry;
@@ -224,9 +228,7 @@ void Sequencer::recordJump(Batch& batch, Timestamp now) {
     event.body().setFlag(Field::accepted, !jump->paused);
     recordOwn(batch, state_.workspace(kSystemWorkspace), std::move(event), now);  // nothing replaces the keys of `_system`
   }
-  const std::lock_guard lock(mutex_);
-  status_.clockPaused = ledgerClock_->paused();
-  lastTime_ = status_.clockPaused ? now : Timestamp{};
+  tellClock(now);
 }
 
 void Sequencer::recordOverloads(Batch& batch, Timestamp now) {
@@ -308,6 +310,7 @@ void Sequencer::addRequest(Batch& batch, Request request, Timestamp now) {
   std::optional<KeyId> newKey;
   try {
     if (request.kind == RequestKind::keys) return addKeys(batch, request);
+    if (request.kind == RequestKind::carry) return addCarried(batch, request, now);
     const bool underWindow = request.kind == RequestKind::command || request.kind == RequestKind::fact;
     if (underWindow && answerRepeat(batch, request, now)) return;
     checkKeys(request);
@@ -372,6 +375,21 @@ void Sequencer::addKeys(Batch& batch, Request& request) {
   batch.waiting.push_back({std::move(request.done), Answer{}, EntryId{}, false});
 }
 
+void Sequencer::addCarried(Batch& batch, Request& request, Timestamp now) {
+  WorkspaceState& workspace = workspaceFor(batch, request, now);
+  const Timestamp recordedAt = std::max(now, workspace.head().lastRecordedAt);
+  // A clock that is not trusted destroys nothing.
+  const MonthKeys due =
+      ledgerClock_->paused() ? MonthKeys{} : monthsDue(workspace, *ring_.workspace(workspace.number()), recordedAt);
+  if (due.empty()) {
+    batch.waiting.push_back({std::move(request.done), Answer{}, EntryId{}, false});
+    return;
+  }
+  std::vector<RedactedEvent> events = carriedEvents(workspace.carriedState(due, recordedAt), freshId(now, random_));
+  Answer answer = record(batch, workspace, std::move(events), now, false);
+  batch.waiting.push_back({std::move(request.done), std::move(answer), EntryId{}, false});
+}
+
 std::optional<KeyId> Sequencer::newFingerprint(RedactedEvent& event, keys::WorkspaceKeys& workspaceKeys) {
   if (event.body().text(Field::purpose) != kFingerprintPurpose) return std::nullopt;
   const auto key = workspaceKeys.nextFingerprint();
@@ -383,8 +401,9 @@ std::optional<KeyId> Sequencer::newFingerprint(RedactedEvent& event, keys::Works
 
 void Sequencer::learnKeys() {
   keys::NewestForms forms;
-  log::forEachKeysRecord(log_, partition_, state_.durable(),
-                         [&](const log::ValidRecord& record) { forms.add(record.workspace, record.value); });
+  const log::FoldState& from = learnt_.next > state_.durable().next ? learnt_ : state_.durable();
+  learnt_ = log::forEachKeysRecord(log_, partition_, from,
+                                   [&](const log::ValidRecord& record) { forms.add(record.workspace, record.value); });
   forms.applyTo(ring_);
 }
 

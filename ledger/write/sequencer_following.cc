@@ -15,6 +15,7 @@ constexpr std::uint64_t kSettleEvery = 50'000;  // records; copies every head
 void Sequencer::startFollowing() {
   meant_ = false;
   readOn(nullptr, UINT64_MAX);
+  state_.requireWhole();
   settleFollowing();
   const std::lock_guard lock(mutex_);
   status_.ready = true;
@@ -45,7 +46,7 @@ void Sequencer::follow() {
     if (status_.fatal || clock_.monotonicNanoseconds() < retryAt_) return;
   }
   try {
-    readOn(nullptr, kRecordsARound);
+    if (readOn(nullptr, kRecordsARound)) state_.requireWhole();
     const std::lock_guard lock(mutex_);
     status_.fault.reset();
     status_.ready = true;
@@ -61,7 +62,7 @@ void Sequencer::follow() {
   }
 }
 
-void Sequencer::readOn(std::vector<EntryId>* landed, std::uint64_t recordsMax) {
+bool Sequencer::readOn(std::vector<EntryId>* landed, std::uint64_t recordsMax) {
   if (reader_ == nullptr) reader_ = log_.read(partition_, state_.durable());
   std::unordered_set<WorkspaceNumber, WorkspaceNumberHash> read;
   const auto apply = [&](const log::ValidRecord& record) {
@@ -69,11 +70,14 @@ void Sequencer::readOn(std::vector<EntryId>* landed, std::uint64_t recordsMax) {
     if (record.kind == log::RecordKind::entry) read.insert(record.workspace);
   };
   std::uint64_t count = 0;
+  bool ended = false;
   try {
     if (unapplied_) apply(*unapplied_);
     unapplied_.reset();
     log::ValidRecord record;
-    while (count < recordsMax && reader_->next(record)) {
+    while (count < recordsMax) {
+      ended = !reader_->next(record);
+      if (ended) break;
       ++count;
       unapplied_ = std::move(record);
       record = {};
@@ -88,6 +92,7 @@ void Sequencer::readOn(std::vector<EntryId>* landed, std::uint64_t recordsMax) {
   tellRead(reader_->state());
   sinceSettled_ += count;
   if (sinceSettled_ >= kSettleEvery) settleFollowing();
+  return ended;
 }
 
 void Sequencer::tellRead(const log::FoldState& state) {

@@ -1,5 +1,6 @@
 #include "projections/query/view_connection.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "projections/views/view_check.h"
@@ -23,9 +24,13 @@ Database openView(const std::filesystem::path& path) {
 }  // namespace
 
 std::optional<FileIdentity> identityOf(const std::filesystem::path& path) {
-  struct stat facts {};
-  if (::stat(path.c_str(), &facts) != 0) return std::nullopt;
-  return FileIdentity{facts.st_dev, facts.st_ino};
+  struct statx facts {};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_BTIME, &facts) != 0) return std::nullopt;
+  FileIdentity identity{std::uint64_t{facts.stx_dev_major} << 32 | facts.stx_dev_minor, facts.stx_ino, 0};
+  if ((facts.stx_mask & STATX_BTIME) != 0) {
+    identity.born = facts.stx_btime.tv_sec * kNanosecondsPerSecond + facts.stx_btime.tv_nsec;
+  }
+  return identity;
 }
 
 ViewConnection::ViewConnection(const std::filesystem::path& folder, WorkspaceNumber workspace)

@@ -1,8 +1,6 @@
 // One read-only connection to one workspace's view file, with what every reading needs: where the view stands, names, prepared statements.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -40,8 +38,9 @@ class LentStatement {
 
 // Which file a path names: a rebuild puts another one in its place.
 struct FileIdentity {
-  ::dev_t device{};
-  ::ino_t inode{};
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::int64_t born = 0;  // nanoseconds, where the file system knows: an inode is given again
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
 std::optional<FileIdentity> identityOf(const std::filesystem::path& path);

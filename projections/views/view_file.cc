@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "ledger/core/check.h"
+#include "ledger/keys/wrapped_key.h"
 #include "projections/views/sql/indexes.h"
 #include "projections/views/sql/tables.h"
 #include "projections/views/view_check.h"
@@ -244,6 +245,14 @@ void ViewFile::putInPlace() {
   removeDatabase(target);
   if (::rename(path_.c_str(), target.c_str()) != 0) failed(target, "putting in place");
   syncPath(options_.folder, O_RDONLY | O_DIRECTORY);
+}
+
+bool ViewFile::showsMonth(std::uint64_t month) {
+  commit();
+  Statement any = database_->prepare("SELECT 1 FROM entry WHERE recorded_at >= ? AND recorded_at < ? LIMIT 1");
+  any.bindNumber(1, keys::endOfMonth(month - 1).nanoseconds);
+  any.bindNumber(2, keys::endOfMonth(month).nanoseconds);
+  return any.step();
 }
 
 bool ViewFile::holds(Sequence seq, const LeafHash& leaf) {

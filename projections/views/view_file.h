@@ -64,6 +64,8 @@ class ViewFile {
   void cool();
   // Of a rebuild: the secondary indexes and the text index in order, then fsync, and the file takes the place of the old one. Closes it.
   void finish();
+  // Is there content of that month (a generation of its key)? Of a live view; commits.
+  bool showsMonth(std::uint64_t month);
   // An entry applied before: is this its leaf? Throws viewDamaged if its own row is broken.
   bool holds(Sequence seq, const LeafHash& leaf);
 

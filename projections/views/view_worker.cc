@@ -19,7 +19,8 @@ constexpr std::int64_t kLateNanoseconds = 10'000'000'000;
 // Between two looks at what is due: clocks are inputs, and what is due when follows from how much waits.
 constexpr std::chrono::milliseconds kLookAgain{10};
 
-struct GapFault {};  // a record came that does not follow what the view has
+struct GapFault {};       // a record came that does not follow what the view has
+struct OutlivedFault {};  // a record says that what the view shows was destroyed
 
 bool retriable(ErrorCode code) {
   return code == ErrorCode::diskFull || code == ErrorCode::notReady || code == ErrorCode::logUnavailable;
@@ -54,10 +55,11 @@ void ViewBoard::fail(WorkspaceNumber workspace, const Fault& fault, bool behind)
   changed_.notify_all();
 }
 
-void ViewBoard::markBehind(WorkspaceNumber workspace) {
+void ViewBoard::markBehind(WorkspaceNumber workspace, bool outlived) {
   const std::lock_guard guard(mutex_);
   ViewState& state = states_[workspace];
   if (!state.fault) state.behind = true;
+  state.outlived = state.outlived || outlived;
   changed_.notify_all();
 }
 
@@ -66,6 +68,7 @@ void ViewBoard::forgive(WorkspaceNumber workspace, bool fromNothing) {
   ViewState& state = states_[workspace];
   state.fault.reset();
   state.behind = false;
+  state.outlived = false;
   if (fromNothing) state = {};
 }
 
@@ -230,6 +233,10 @@ void ViewWorker::process(ViewTask& task) {
     return;
   } catch (const GapFault&) {
     board_.markBehind(task.workspace);
+  } catch (const OutlivedFault&) {
+    close(task.workspace);
+    removeView(options_.files.folder, task.workspace);
+    board_.markBehind(task.workspace, true);
   } catch (const Fault& fault) {
     board_.fail(task.workspace, fault, retriable(fault.code()));
   } catch (const std::exception&) {
@@ -316,6 +323,12 @@ void ViewWorker::applyEntry(ViewFile& file, keys::WorkspaceKeys& keys, const log
   }
   if (view.known && view.kind() == Kind::subjectErased) {
     for (const KeyId& id : erasedKeys(view.body)) keys.forget(id);
+  }
+  if (view.known && view.kind() == Kind::keyDestroyed && view.body.text(Field::purpose) == kLogPurpose) {
+    const std::string_view id = view.body.text(Field::keyId);
+    for (const KeyId& key : keyIdsIn({&id, 1})) keys.forget(key);
+    // Made anew it shows of that month what whoever reads the log now is shown: nothing.
+    if (!file.rebuilding() && file.showsMonth(view.body.number(Field::generation))) throw OutlivedFault{};
   }
   file.apply(view, record.leaf, opened_.entry, record.position);
 }

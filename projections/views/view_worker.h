@@ -36,6 +36,7 @@ struct ViewState {
   LeafHash leaf;
   std::optional<Fault> fault;  // why it stands still
   bool behind = false;         // it stands still until it is read for anew (missing records, or a fault worth another try)
+  bool outlived = false;       // and made anew: it showed content whose key was destroyed
 };
 
 // What the workers know of all views. Thread safe.
@@ -46,7 +47,7 @@ class ViewBoard {
   // Only if nothing is known yet.
   void introduce(WorkspaceNumber workspace, const ViewPosition& position);
   void fail(WorkspaceNumber workspace, const Fault& fault, bool behind);
-  void markBehind(WorkspaceNumber workspace);
+  void markBehind(WorkspaceNumber workspace, bool outlived = false);
   // It is being read for anew. `fromNothing`: its file will be replaced.
   void forgive(WorkspaceNumber workspace, bool fromNothing);
   std::vector<WorkspaceNumber> behind() const;

@@ -150,6 +150,21 @@ class LeaseLog {
     state.save(bytes);
     return bytes;
   }
+  // The same of who cannot open the entries before `readable`, which lie under the key; nothing if that state is not whole.
+  std::vector<std::uint8_t> refoldedFrom(std::size_t readable, const KeyId& key) const {
+    Timers timers;
+    WorkspaceState state(number_, timers);
+    for (std::size_t seq = 0; seq < log_.size(); ++seq) {
+      if (seq < readable) {
+        state.applyWithheld({seq}, leafHash(log_[seq]), key);
+      } else {
+        fold(state, log_[seq]);
+      }
+    }
+    std::vector<std::uint8_t> bytes;
+    if (state.isWhole()) state.save(bytes);
+    return bytes;
+  }
   // Goes on with a state restored from save()'s bytes, and with its timers alone.
   void restart() {
     const std::vector<std::uint8_t> before = saved();

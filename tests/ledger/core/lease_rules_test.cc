@@ -405,7 +405,7 @@ TEST(LeaseEntries, whoseContentIsGoneCountForTheChainOnly) {
   LeafHash leaf;
   leaf.bytes.fill(7);
   desk.state().mark();
-  desk.state().applyWithheld({size}, leaf);
+  desk.state().applyWithheld({size}, leaf, KeyId{});
   EXPECT_EQ(desk.state().head().size(), size + 1);
   EXPECT_EQ(desk.state().head().last, leaf);
   EXPECT_EQ(desk.stateOf("l1"), LeaseState::active);
