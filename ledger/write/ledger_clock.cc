@@ -18,9 +18,23 @@ LedgerClock::LedgerClock(const Clock& clock, Timestamp lastRecordedAt, bool acce
   trusted_ = lastRecordedAt;
 }
 
+namespace {
+
+// A process that stood still between the two readings would take that time for a step of the wall clock.
+std::pair<Timestamp, std::int64_t> readTogether(const Clock& clock) {
+  constexpr std::int64_t kTogether = kNanosecondsPerSecond;
+  for (;;) {
+    const std::int64_t before = clock.monotonicNanoseconds();
+    const Timestamp wall = clock.wall();
+    const std::int64_t monotonic = clock.monotonicNanoseconds();
+    if (monotonic - before < kTogether) return {wall, monotonic};
+  }
+}
+
+}  // namespace
+
 void LedgerClock::observe() {
-  const Timestamp wall = clock_.wall();
-  const std::int64_t monotonic = clock_.monotonicNanoseconds();
+  const auto [wall, monotonic] = readTogether(clock_);
   const Timestamp expected{trusted_.nanoseconds + (monotonic - trustedMonotonic_)};
   const std::int64_t offset = wall.nanoseconds - expected.nanoseconds;
   if (!paused_) {
