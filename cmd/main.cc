@@ -33,6 +33,7 @@ void declare(Verb app, Program& program) {
   addLease(app, program);
   addHold(app, program);
   addErase(app, program);
+  addRetention(app, program);
   addKey(app, program);
   addFact(app, program);
   addImport(app, program);

@@ -37,6 +37,7 @@ void addApproval(Verb app, Program& program);
 void addErase(Verb app, Program& program);
 void addHold(Verb app, Program& program);
 void addKey(Verb app, Program& program);
+void addRetention(Verb app, Program& program);
 void addLease(Verb app, Program& program);
 void addFact(Verb app, Program& program);
 void addImport(Verb app, Program& program);

@@ -24,6 +24,7 @@
 #include "server/routes/person_routes.h"
 #include "server/routes/query_routes.h"
 #include "server/routes/read_routes.h"
+#include "server/routes/retention_routes.h"
 #include "server/routes/stream_routes.h"
 #include "server/routes/token_routes.h"
 #include "server/routes/verify_routes.h"
@@ -97,6 +98,7 @@ Api::Api(Service& service, Forwarder* forwarder, std::vector<std::string> nodeSu
   addVerifyRoutes(router_, service_);
   addTokenRoutes(router_, service_);
   addPersonRoutes(router_, service_);
+  addRetentionRoutes(router_, service_);
   addKeyRoutes(router_, service_);
   if (forwarder_ != nullptr) addNodeRoutes(router_, service_, *forwarder_);
 }

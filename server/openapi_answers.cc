@@ -37,7 +37,7 @@ json::object memberSchema(std::string_view name) {
                                      "grants",       "live",     "writes",     "reads",   "failures", "refusals",      "version",
                                      "redemptions",  "withheld", "redactions", "matched", "status",   "contiguous",    "greatest",
                                      "liveLeases",   "facts",    "since",      "lowest",  "highest",  "policyVersion", "notChecked",
-                                     "problemCount", "days",     "generation", "kek",     "persons"});
+                                     "problemCount", "days",     "generation", "kek",     "persons", "erased"});
   if (number) return {{"type", "integer"}, {"minimum", 0}};
   return text;
 }
@@ -142,13 +142,18 @@ void addAnswerSchemas(json::object& schemas) {
   schemas["QueryAnswer"] = with(object({"columns", "asOf", "viewDigest"}), "rows", listOf({{"type", "array"}}));
   schemas["ResolvedPerson"] = object({"pseudonym", "kind", "id"});
   schemas["WorkspaceKeys"] = with(object({"persons"}), "items", listOf(object({"keyId", "purpose"}, {"generation", "kek"})));
+  json::object month = with(object({"month"}, {}), "state", {{"type", "string"}, {"enum", {"kept", "due", "destroyed"}}});
+  month = with(std::move(month), "keptUntil", {{"type", "string"}, {"format", "date-time"}}, false);
+  json::object retention = with(object({"days"}, {}), "inForceFrom", {{"type", "string"}, {"format", "date-time"}}, false);
+  retention = with(std::move(retention), "held", {{"type", "boolean"}});
+  schemas["Retention"] = with(std::move(retention), "months", listOf(std::move(month)));
   schemas["SigningKeys"] = with(object({}, {}), "items", listOf(object({"keyId", "purpose", "state"})), false);
   schemas["SecretLookupAnswer"] = with(object({"fingerprints"}, {"asOf"}), "items", listOf(schemaReference("Entry")));
   schemas["IssuedToken"] = object({"token", "tokenId", "role", "workspace", "subject", "expiresAt"});
   schemas["ImportUnderWay"] = object({"import", "source", "since"});
   schemas["ImportLease"] = with(object({}), "lease", {{"type", "string"}}, false);
   schemas["ImportFinished"] = object({}, {"producer", "recorded", "byKind"});
-  json::object verification = object({"startedAt"}, {"finishedAt", "ok", "entries", "root", "notChecked", "problemCount", "assurance"});
+  json::object verification = object({"startedAt"}, {"finishedAt", "ok", "entries", "root", "erased", "notChecked", "problemCount", "assurance"});
   schemas["Verification"] = with(std::move(verification), "state", {{"type", "string"}, {"enum", {"running", "done", "failed"}}});
   schemas["Item"] = {{"type", "object"}};
   const json::object data{{"type", "string"}, {"contentMediaType", "application/json"}, {"contentSchema", schemaReference("Entry")}};

@@ -122,6 +122,8 @@ void narrow(CommandKind kind, json::object& properties) {
   if (kind == CommandKind::leaseConsume) only("outcome", {"ok", "error", "partial"});
   if (kind == CommandKind::approvalDecide) only("decision", {"approved", "rejected"});
   if (kind == CommandKind::keyRotate) only("purpose", {"fingerprint", "key_encryption"});
+  if (kind == CommandKind::holdPlace) properties["days"].as_object()["maximum"] = limits::kHoldDaysMax;
+  if (kind == CommandKind::retentionSet) properties["days"].as_object()["maximum"] = limits::kRetentionDaysMax;
   if (kind == CommandKind::holdPlace || kind == CommandKind::subjectErase) {
     properties["subject"] = schemaReference("PersonName");
     properties["pseudonym"] = pseudonymSchema();
@@ -269,6 +271,7 @@ constexpr CommandSchema kCommands[] = {
     {"HoldRelease", CommandKind::holdRelease, "holdId"},
     {"SubjectErase", CommandKind::subjectErase, ""},
     {"KeyRotate", CommandKind::keyRotate, ""},
+    {"RetentionSet", CommandKind::retentionSet, ""},
 };
 
 }  // namespace

@@ -37,6 +37,7 @@ enum class Action : std::uint8_t {
   manageHolds,   // place, release
   erasePersons,
   manageKeys,  // list, rotate
+  setRetention,
 };
 
 std::string_view roleName(Role role);
