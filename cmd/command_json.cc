@@ -37,6 +37,7 @@ constexpr std::array<CommandRoute, kCommandKindCount - 1> kRoutes = {{
     {CommandKind::subjectErase, "POST", "/{workspace}/erasures", {}},
     {CommandKind::keyRotate, "POST", "/{workspace}/keys", {}},
     {CommandKind::retentionSet, "POST", "/{workspace}/retention", {}},
+    {CommandKind::workspaceErase, "POST", "/_system/erasures", {}},
 }};
 
 const CommandRoute& routeOf(CommandKind kind) {
@@ -149,7 +150,7 @@ ServerRequest requestOf(const Command& command, std::string_view workspace) {
   ServerRequest request;
   request.method = route.method;
   std::string path = route.path;
-  if (command.kind != CommandKind::workspaceCreate) fill(path, "{workspace}", segment(workspace, "workspace"));
+  if (path.find("{workspace}") != std::string::npos) fill(path, "{workspace}", segment(workspace, "workspace"));
   if (route.item) fill(path, "{}", segment(command.body.text(*route.item), command.body.table->find(*route.item)->name));
   request.target = "/v1/workspaces" + path;
   request.body.reserve(kRoomBytes);

@@ -87,7 +87,9 @@ write::Answer Session::execute(Command command) {
   }
   // Who can read the keys folder is an administrator.
   if (command.kind == CommandKind::approvalDecide) command.body.setFlag(Field::asAdministrator, true);
-  const bool destroysKeys = command.kind == CommandKind::subjectErase || command.kind == CommandKind::keyRotate;
+  const bool destroysKeys = command.kind == CommandKind::subjectErase ||
+                            command.kind == CommandKind::workspaceErase || command.kind == CommandKind::keyRotate;
+  if (command.kind == CommandKind::workspaceErase) ledger_->refuseWhileHeld(command.body.text(Field::workspaceId));
   write::Answer answer = ledger_->execute(common_.workspace, std::move(command));
   // No server is there to do it afterwards.
   if (destroysKeys) finishKeys();

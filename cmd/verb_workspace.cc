@@ -18,7 +18,7 @@ struct WorkspaceFacts {
   std::string id;
   std::uint64_t number = 0;
   std::string region;
-  bool closed = false;
+  std::string state;
   std::uint64_t entries = 0;
   std::uint64_t liveLeases = 0;
   std::string policy;
@@ -36,7 +36,7 @@ std::vector<WorkspaceFacts> collect(Session& session) {
       facts.id = id;
       facts.number = number.value;
       facts.region = workspace->region();
-      facts.closed = workspace->closed();
+      facts.state = workspace->erased() ? "erased" : workspace->closed() ? "closed" : "open";
       facts.entries = workspace->head().size();
       facts.liveLeases = workspace->liveLeases();
       if (workspace->policyVersion() != 0) facts.policy = workspace->policyName() + " v" + std::to_string(workspace->policyVersion());
@@ -62,7 +62,7 @@ WorkspaceFacts factsOf(const boost::json::value& json) {
   facts.id = text("id");
   facts.number = number("number");
   facts.region = text("region");
-  facts.closed = text("state") == "closed";
+  facts.state = text("state");
   facts.entries = number("entries");
   facts.liveLeases = number("liveLeases");
   if (number("policyVersion") != 0) facts.policy = text("policy") + " v" + std::to_string(number("policyVersion"));
@@ -111,7 +111,7 @@ std::string factsJson(const WorkspaceFacts& facts) {
   JsonObject object(out);
   object.text("id", facts.id).number("number", facts.number);
   if (!facts.region.empty()) object.text("region", facts.region);
-  object.text("state", facts.closed ? "closed" : "open").number("size", facts.entries);
+  object.text("state", facts.state).number("size", facts.entries);
   if (!facts.root.empty()) object.text("root", facts.root);
   object.number("liveLeases", facts.liveLeases);
   if (!facts.policy.empty()) object.text("policy", facts.policy);
@@ -126,7 +126,7 @@ int listWorkspaces(const CommonOptions& common) {
     if (common.json) {
       print(factsJson(facts));
     } else {
-      table.row({facts.id, std::to_string(facts.number), facts.closed ? "closed" : "open", grouped(facts.entries),
+      table.row({facts.id, std::to_string(facts.number), facts.state, grouped(facts.entries),
                  grouped(facts.liveLeases), facts.policy});
     }
   }
@@ -146,7 +146,7 @@ int showWorkspace(const CommonOptions& common, const WorkspaceOptions& options) 
   table.row({"workspace", facts.id});
   table.row({"number", std::to_string(facts.number)});
   if (!facts.region.empty()) table.row({"region", facts.region});
-  table.row({"state", facts.closed ? "closed" : "open"});
+  table.row({"state", facts.state});
   table.row({"entries", grouped(facts.entries)});
   if (!facts.root.empty()) table.row({"root", facts.root});
   table.row({"live leases", grouped(facts.liveLeases)});

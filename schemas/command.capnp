@@ -47,6 +47,7 @@ struct Operation {
     subjectErase @14 :SubjectErase $kind("subject.erase");
     keyRotate @15 :KeyRotate $kind("key.rotate");
     retentionSet @16 :RetentionSetCommand $kind("retention.set");
+    workspaceErase @17 :WorkspaceErase $kind("workspace.erase");
   }
 }
 
@@ -181,4 +182,11 @@ struct KeyRotate {
 struct RetentionSetCommand {
   days @0 :UInt64 $class(clear);  # after the end of a month; 0: for ever
   reason @1 :Text $class(personal) $subject(actor);
+}
+
+struct WorkspaceErase {
+  # Of the ledger's own workspace, as making one is.
+  workspaceId @0 :Text $class(id) $required;
+  approval @1 :Text $class(id);  # empty: one is asked for
+  basis @2 :Text $class(id);
 }

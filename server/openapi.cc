@@ -159,7 +159,7 @@ std::set<int> errorsOf(const Route& route) {
   const bool asksPolicy = route.docs.answer == "PolicyInForce" || route.docs.answer == "PolicyDecision";
   const std::string& body = route.docs.body;
   const bool namesPerson = body == "Pseudonym" || body == "HoldPlace" || body == "SubjectErase";
-  if (hasItem || asksPolicy || namesPerson) statuses.insert(404);
+  if (hasItem || asksPolicy || namesPerson || body == "WorkspaceErase") statuses.insert(404);
   if (!route.docs.body.empty()) statuses.insert({413, 415});
   if (records(route)) statuses.insert({409, 422, 429});
   if (route.docs.body == "SecretLookup") statuses.insert({422, 429});

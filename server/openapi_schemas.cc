@@ -272,6 +272,7 @@ constexpr CommandSchema kCommands[] = {
     {"SubjectErase", CommandKind::subjectErase, ""},
     {"KeyRotate", CommandKind::keyRotate, ""},
     {"RetentionSet", CommandKind::retentionSet, ""},
+    {"WorkspaceErase", CommandKind::workspaceErase, ""},
 };
 
 }  // namespace

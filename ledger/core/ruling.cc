@@ -151,6 +151,8 @@ Ruling rule(const WorkspaceState& state, RedactedCommand command, const RulingCo
       return ruling::ruleHoldRelease(state, command, context);
     case CommandKind::subjectErase:
       return ruling::ruleSubjectErase(state, command, context);
+    case CommandKind::workspaceErase:
+      return ruling::ruleWorkspaceErase(state, command, context);
     case CommandKind::retentionSet:
       return ruling::ruleRetentionSet(state, command, context);
     case CommandKind::keyRotate:

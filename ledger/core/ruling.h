@@ -50,6 +50,10 @@ std::optional<RedactedEvent> dueEnd(const WorkspaceState& state, LeaseSlot slot,
 // Throws Fault(tooLarge) if there is too much to be carried at once.
 std::vector<RedactedEvent> carriedEvents(const std::vector<std::uint8_t>& content, const EntryId& first);
 
+// What is still to be recorded in a workspace that is to be erased, at most `leasesMax` ends of leases at once: that it is closed, the ends
+// of what it granted, and, once none of them lives or is owed an end, its last entry. `id` becomes the first one's.
+std::vector<RedactedEvent> endOfWorkspace(const WorkspaceState& state, std::size_t leasesMax, const EntryId& id);
+
 // The id of the n-th entry that follows from `cause`: UUIDv8(SHA-256(cause "\n" lease id "\n" n)). From a grant: 1 is `lease.issued` of the
 // same request, 2 the expiry. From any other cause: 1 is the owed end.
 EntryId derivedId(const EntryId& cause, std::string_view leaseId, unsigned number);

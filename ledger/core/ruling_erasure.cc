@@ -20,14 +20,13 @@ void refuseWhileHeld(const WorkspaceState& state, std::string_view person, Times
   }
 }
 
-Ruling askForApproval(const RedactedCommand& command, const RulingContext& context) {
+Ruling askForApproval(const RedactedCommand& command, const RulingContext& context, std::string_view operation, std::string_view target) {
   Ruling result;
   result.approvalId = toUuid(derivedId(command.id(), "approval", 0));
   RedactedEvent event = entryOf(command, Kind::approvalRequested, 0, {});
   StructValue& asked = event.body();
   asked.setText(event.arena(), Field::approvalId, result.approvalId);
-  asked.setText(event.arena(), Field::operation, kEraseOperation);
-  const std::string_view target = command.body().text(Field::pseudonym);
+  asked.setText(event.arena(), Field::operation, operation);
   asked.setTexts(event.arena(), Field::resources, {&target, 1});
   asked.setText(event.arena(), Field::requestDigest, context.requestBinding);
   asked.setTime(Field::expiresAt, {context.recordedAt.nanoseconds + kErasureApprovalSeconds * kNanosecondsPerSecond});
@@ -45,7 +44,7 @@ const Approval& approvalFor(const WorkspaceState& state, const RedactedCommand& 
                 kField);
   }
   if (approval->requestDigest != context.requestBinding) {
-    throw Fault(ErrorCode::notAllowed, "the approval is for the erasure of another person", "ask for one of this person", kField);
+    throw Fault(ErrorCode::notAllowed, "the approval is for another erasure", "ask for one of this", kField);
   }
   const auto decision = static_cast<Decision>(approval->decision);
   if (decision == Decision::rejected) throw Fault(ErrorCode::notAllowed, "the erasure was refused", "", kField);
@@ -59,6 +58,21 @@ const Approval& approvalFor(const WorkspaceState& state, const RedactedCommand& 
     throw Fault(ErrorCode::notAllowed, "who approved an erasure cannot order it", "two persons are needed", kField);
   }
   return *approval;
+}
+
+// An order for an erasure, with who is behind it.
+Ruling ordered(RedactedEvent event, const RedactedCommand& command, const Approval& approval) {
+  Arena& arena = event.arena();
+  const StructValue& body = command.body();
+  setPrincipal(arena, event.body(), Field::requestedBy, principalOf(command.common(), Field::actor));
+  setPrincipal(arena, event.body(), Field::approvedBy, {approval.decidedByKind, approval.decidedBy});
+  event.body().setText(arena, Field::basis, body.text(Field::basis));
+  // The kind has no field for it, and its form is fixed.
+  if (event.common().text(Field::correlation).empty()) event.common().setText(arena, Field::correlation, body.text(Field::approval));
+  Ruling result;
+  result.approvalId = body.text(Field::approval);
+  result.entries.push_back(std::move(event));
+  return result;
 }
 
 }  // namespace
@@ -108,7 +122,7 @@ Ruling ruleSubjectErase(const WorkspaceState& state, const RedactedCommand& comm
                 "nothing was ever recorded of the person in this workspace, or it was erased before");
   }
   refuseWhileHeld(state, body.text(Field::pseudonym), context.recordedAt);
-  if (body.text(Field::approval).empty()) return askForApproval(command, context);
+  if (body.text(Field::approval).empty()) return askForApproval(command, context, kEraseOperation, body.text(Field::pseudonym));
   const Approval& approval = approvalFor(state, command, context);
   RedactedEvent event = entryOf(command, Kind::subjectErased, 0, {});
   Arena& arena = event.arena();
@@ -116,15 +130,22 @@ Ruling ruleSubjectErase(const WorkspaceState& state, const RedactedCommand& comm
   erased.setText(arena, Field::scope, body.text(Field::pseudonym));
   const std::string_view keyId = body.text(Field::keyId);
   erased.setTexts(arena, Field::keyIds, {&keyId, 1});
-  setPrincipal(arena, erased, Field::requestedBy, principalOf(command.common(), Field::actor));
-  setPrincipal(arena, erased, Field::approvedBy, {approval.decidedByKind, approval.decidedBy});
-  erased.setText(arena, Field::basis, body.text(Field::basis));
-  // The kind has no field for it, and its form is fixed.
-  if (event.common().text(Field::correlation).empty()) event.common().setText(arena, Field::correlation, body.text(Field::approval));
-  Ruling result;
-  result.approvalId = body.text(Field::approval);
-  result.entries.push_back(std::move(event));
-  return result;
+  return ordered(std::move(event), command, approval);
+}
+
+Ruling ruleWorkspaceErase(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context) {
+  const StructValue& body = command.body();
+  const auto found = state.allocated().find(std::string(body.text(Field::workspaceId)));
+  if (found == state.allocated().end()) {
+    throw Fault(ErrorCode::noSuchItem, "there is no such workspace", "`workspace list` shows them", "/workspaceId");
+  }
+  if (found->second.erasure != Erasure::none) throw Fault(ErrorCode::workspaceClosed, "the workspace's erasure was ordered before");
+  if (body.text(Field::approval).empty()) return askForApproval(command, context, kEraseWorkspaceOperation, found->first);
+  const Approval& approval = approvalFor(state, command, context);
+  RedactedEvent event = entryOf(command, Kind::workspaceErased, 0, {});
+  event.body().setText(event.arena(), Field::scope, found->first);
+  event.body().setNumber(Field::number, found->second.number);
+  return ordered(std::move(event), command, approval);
 }
 
 Ruling ruleKeyRotate(const WorkspaceState&, const RedactedCommand& command, const RulingContext&) {
@@ -140,3 +161,33 @@ Ruling ruleKeyRotate(const WorkspaceState&, const RedactedCommand& command, cons
 }
 
 }  // namespace counterfoil::ruling
+
+namespace counterfoil {
+
+std::vector<RedactedEvent> endOfWorkspace(const WorkspaceState& state, std::size_t leasesMax, const EntryId& id) {
+  std::vector<RedactedEvent> events;
+  const auto add = [&](Kind kind) -> RedactedEvent& {
+    const auto number = static_cast<unsigned>(events.size());
+    return events.emplace_back(RedactedEvent::ofLedger(kind, number == 0 ? id : derivedId(id, {}, number)));
+  };
+  const auto named = [&](Kind kind, Field name) {
+    RedactedEvent& event = add(kind);
+    event.body().setText(event.arena(), name, state.id());
+    event.body().setNumber(Field::number, state.number().value);
+  };
+  if (!state.closed()) named(Kind::workspaceClosed, Field::workspaceId);
+  bool lives = false;
+  state.forEachLive([&](LeaseSlot, const Lease& lease) {
+    if (lease.reported) return;  // another system's to end
+    lives = true;
+    if (lease.cause != 0 || events.size() >= leasesMax) return;
+    RedactedEvent& event = add(Kind::leaseRevoked);
+    event.body().setText(event.arena(), Field::leaseId, lease.id);
+    event.body().setFlag(Field::terminal, true);
+    ruling::setEnum(event.body(), Field::reasonCode, ReasonCode::bulk);
+  });
+  if (!lives && !state.hasOwed()) named(Kind::workspaceErased, Field::scope);
+  return events;
+}
+
+}  // namespace counterfoil

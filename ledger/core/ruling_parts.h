@@ -39,6 +39,7 @@ Ruling ruleWorkspaceClose(const WorkspaceState& state, const RedactedCommand& co
 Ruling ruleHoldPlace(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context);
 Ruling ruleHoldRelease(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context);
 Ruling ruleSubjectErase(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context);
+Ruling ruleWorkspaceErase(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context);
 Ruling ruleRetentionSet(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context);
 Ruling ruleKeyRotate(const WorkspaceState& state, const RedactedCommand& command, const RulingContext& context);
 

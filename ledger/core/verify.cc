@@ -53,7 +53,9 @@ class Verifier {
   }
 
   void noteDestruction(const EntryView& view, const LeafHash& leaf) {
-    if (!view.known || (view.kind() != Kind::stateCarried && view.kind() != Kind::keyDestroyed)) return;
+    if (!view.known) return;
+    if (view.workspace == kSystemWorkspace && view.kind() == Kind::workspaceErased) erased_.insert(view.body.number(Field::number));
+    if (view.kind() != Kind::stateCarried && view.kind() != Kind::keyDestroyed) return;
     const auto held = withheld_.find(view.workspace.value);
     if (held != withheld_.end()) held->second.record.apply(view, leaf);
   }
@@ -62,7 +64,7 @@ class Verifier {
     const Retention& retention = held.record.retention();
     for (const auto& [key, under] : held.underKeys) {
       const std::string id = toHex(key.bytes);
-      if (retention.destroyed.contains(id) || retention.doomed.contains(id)) {
+      if (erased_.contains(number) || retention.destroyed.contains(id) || retention.doomed.contains(id)) {
         report_.workspaces[number].erased += under.entries;
       } else if (under.first.keyExpected) {
         problem(under.first, "the content does not open: its key is not there, and no entry says that it was destroyed", toHex(under.first.leaf.bytes), "");
@@ -123,6 +125,7 @@ class Verifier {
   WorkspaceNumber currentNumber_;
   Arena arena_;
   std::map<std::uint64_t, Withheld> withheld_;  // by number
+  std::set<std::uint64_t> erased_;              // workspaces, by their order in `_system`
 };
 
 }  // namespace

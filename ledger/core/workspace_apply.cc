@@ -21,6 +21,10 @@ bool isCommanded(const EntryView& view) {
   return view.body.structure(Field::policy).table != nullptr;
 }
 
+bool isErasure(std::string_view operation) {
+  return operation == kEraseOperation || operation == kEraseWorkspaceOperation;
+}
+
 bool parseFingerprintText(std::string_view text, std::uint32_t& generation, FingerprintTag& tag) {
   if (!text.starts_with(kFingerprintPrefix)) return false;
   text.remove_prefix(kFingerprintPrefix.size());
@@ -124,6 +128,9 @@ void WorkspaceState::apply(const EntryView& view, const LeafHash& leaf) {
       case Kind::workspaceCreated:
       case Kind::workspaceClosed:
         applyWorkspace(view);
+        break;
+      case Kind::workspaceErased:
+        applyWorkspaceErased(view);
         break;
       case Kind::holdPlaced:
       case Kind::holdReleased:
@@ -311,7 +318,7 @@ void WorkspaceState::applyApproval(const EntryView& view) {
   approval.requestedBy = principalKey(principalOf(view.entry, Field::actor));
   approval.onBehalfOf = principalKey(principalOf(view.body, Field::onBehalfOf));
   approval.expiresAt = view.body.time(Field::expiresAt);
-  approval.byAdministrator = view.body.text(Field::operation) == kEraseOperation;
+  approval.byAdministrator = isErasure(view.body.text(Field::operation));
   const std::pair byAge(approval.expiresAt, id);
   approvalsByAge_.insert(byAge);
   undoable([this, byAge] { approvalsByAge_.erase(byAge); });
@@ -341,7 +348,7 @@ void WorkspaceState::applyWorkspace(const EntryView& view) {
   }
   if (number_ == kSystemWorkspace) {
     const std::uint64_t number = view.body.number(Field::number);
-    changeIn(allocated_, id) = {number, view.body.number(Field::partition), std::string(view.body.text(Field::region))};
+    changeIn(allocated_, id) = {number, view.body.number(Field::partition), std::string(view.body.text(Field::region)), Erasure::none};
     changeValue(nextNumber_) = std::max(nextNumber_, number + 1);
     return;
   }

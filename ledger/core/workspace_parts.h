@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,6 +35,7 @@ struct Hold {
 inline constexpr std::string_view kWholeWorkspace = "workspace";
 // The operation of approvals that erasures ask for.
 inline constexpr std::string_view kEraseOperation = "subject.erase";
+inline constexpr std::string_view kEraseWorkspaceOperation = "workspace.erase";
 // Purposes of keys as entries name them.
 inline constexpr std::string_view kSubjectPurpose = "subject";
 inline constexpr std::string_view kFingerprintPurpose = "fingerprint";
@@ -80,11 +82,25 @@ struct OwedCause {
 };
 
 // What `_system` says of a workspace it made.
+enum class Erasure : std::uint8_t {
+  none,
+  ordered,  // it is closed, its leases end, and then its keys go
+  done,     // its keys are gone for good; its number and head stay
+};
 struct Allocation {
   std::uint64_t number = 0;
   std::uint64_t partition = 0;  // of the log, which holds its chain
   std::string region;
+  Erasure erasure = Erasure::none;
 };
+
+// Is this the last entry of a workspace that is erased? `_system` has one of the kind as well: the order.
+bool isLastWord(const EntryView& view);
+
+// How `_system` names all versions of a workspace's key-encryption key.
+std::string lastKeyName(WorkspaceNumber number);
+// The number in it; nullopt for other names.
+std::optional<WorkspaceNumber> workspaceOfLastKey(std::string_view name);
 
 // Ids of keys from their hex; what is none is passed over.
 std::vector<KeyId> keyIdsIn(std::span<const std::string_view> texts);

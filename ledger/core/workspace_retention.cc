@@ -128,6 +128,7 @@ void WorkspaceState::clear() {
   id_.clear();
   region_.clear();
   closed_ = false;
+  erased_ = false;
   head_ = {};
   policy_.reset();
   policyName_.clear();
@@ -149,6 +150,7 @@ void WorkspaceState::clear() {
   producers_.clear();
   allocated_.clear();
   nextNumber_ = 1;
+  erasing_.clear();
   holds_.clear();
   doomedKeys_.clear();
   renewalAsked_ = false;

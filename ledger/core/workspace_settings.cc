@@ -4,8 +4,8 @@
 #include "ledger/core/bytes.h"
 #include "ledger/core/encoding.h"
 #include "ledger/core/limits.h"
-#include "ledger/core/workspace_state.h"
 #include "ledger/core/month_keys.h"
+#include "ledger/core/workspace_state.h"
 
 namespace counterfoil {
 namespace {
@@ -72,8 +72,14 @@ void WorkspaceState::applyKey(const EntryView& view) {
     if (purpose == kKeyEncryptionPurpose) changeValue(renewalAsked_) = true;
     return;
   }
-  if (purpose == kKeyEncryptionPurpose) changeValue(renewalAsked_) = false;
   const std::string id(view.body.text(Field::keyId));
+  if (const auto erased = workspaceOfLastKey(id)) {
+    for (const auto& [name, allocation] : allocated_) {
+      if (allocation.number == erased->value) return noteErasure(std::string(name), Erasure::done);
+    }
+    return;
+  }
+  if (purpose == kKeyEncryptionPurpose) changeValue(renewalAsked_) = false;
   if (purpose == kLogPurpose) {
     Retention& retention = changeValue(retention_);
     retention.doomed.erase(id);

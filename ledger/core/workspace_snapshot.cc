@@ -106,12 +106,24 @@ bool loadMap(ByteReader& reader, std::size_t bytesEach, Map& map, ReadKey&& read
 }  // namespace
 
 void WorkspaceState::save(std::vector<std::uint8_t>& out) const {
+  if (!erased_) return saveAll(out, false);
+  // Only what is clear in the log anyway: who comes later knows no more.
+  NobodyElse nobody;
+  WorkspaceState rest(number_, nobody);
+  rest.head_ = head_;
+  rest.head_.lastRecordedAt = {};
+  rest.closed_ = true;
+  rest.saveAll(out, true);
+}
+
+void WorkspaceState::saveAll(std::vector<std::uint8_t>& out, bool erased) const {
   ByteWriter writer(out);
   writer.number(kStateFormat);
   writer.number(number_.value);
   writer.text(id_);
   writer.text(region_);
   writer.flag(closed_);
+  writer.flag(erased);
   writer.number(head_.tree.size());
   for (const TreeHash& hash : head_.tree.hashes()) writer.fixed(hash);
   writer.fixed(head_.last.bytes);
@@ -138,6 +150,7 @@ void WorkspaceState::save(std::vector<std::uint8_t>& out) const {
     writer.number(allocation.number);
     writer.number(allocation.partition);
     writer.text(allocation.region);
+    writer.number(static_cast<std::uint64_t>(allocation.erasure));
   }
   saveSettings(writer);
 }
@@ -180,6 +193,7 @@ bool WorkspaceState::load(crypto::Bytes bytes) {
   id_ = reader.text();
   region_ = reader.text();
   closed_ = reader.flag();
+  erased_ = reader.flag();
   const std::uint64_t size = reader.number();
   std::vector<TreeHash> hashes(static_cast<std::size_t>(__builtin_popcountll(size)));
   for (TreeHash& hash : hashes) reader.fixed(hash);
@@ -202,10 +216,17 @@ bool WorkspaceState::load(crypto::Bytes bytes) {
     allocation.number = reader.number();
     allocation.partition = reader.number();
     allocation.region = reader.text();
+    allocation.erasure = static_cast<Erasure>(reader.numberUpTo(static_cast<std::uint64_t>(Erasure::done)));
+    if (allocation.erasure == Erasure::ordered) erasing_.insert(allocation.number);
   };
-  if (!loadMap(reader, 4, allocated, readText, readAllocation)) return false;
+  if (!loadMap(reader, 5, allocated, readText, readAllocation)) return false;
   allocated_.insert(allocated.begin(), allocated.end());
-  return loadSettings(reader) && reader.complete();
+  if (!loadSettings(reader) || !reader.complete()) return false;
+  if (!erased_) return true;
+  // There is nothing beside its place and tree.
+  std::vector<std::uint8_t> saved;
+  save(saved);
+  return std::equal(saved.begin(), saved.end(), bytes.begin(), bytes.end());
 }
 
 bool WorkspaceState::loadLeases(ByteReader& reader) {

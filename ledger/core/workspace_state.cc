@@ -84,7 +84,7 @@ void WorkspaceState::forEachLive(const std::function<void(LeaseSlot, const Lease
 }
 
 bool WorkspaceState::timerCounts(LeaseSlot slot, std::uint32_t stamp) const {
-  return slot < leases_.size() && leases_[slot].occupied && leases_[slot].timer == stamp && !isEnded(leases_[slot].state);
+  return !erased_ && slot < leases_.size() && leases_[slot].occupied && leases_[slot].timer == stamp && !isEnded(leases_[slot].state);
 }
 
 Timestamp WorkspaceState::watermark(const Lease& reported, Timestamp recordedAt) const {
@@ -93,6 +93,7 @@ Timestamp WorkspaceState::watermark(const Lease& reported, Timestamp recordedAt)
 }
 
 void WorkspaceState::collectReportedDue(Timestamp recordedAt, std::size_t limit, std::vector<LeaseSlot>& due) const {
+  if (erased_) return;
   for (const auto& [key, leases] : reported_) {
     if (leases.byEnd.empty()) continue;
     const auto producer = producers_.find(key);

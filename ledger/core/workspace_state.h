@@ -19,29 +19,13 @@
 #include "ledger/core/entry.h"
 #include "ledger/core/lease.h"
 #include "ledger/core/policy.h"
+#include "ledger/core/state_observer.h"
 #include "ledger/core/workspace_parts.h"
 
 namespace counterfoil {
 
 class ByteReader;
 class ByteWriter;
-
-// Who wants to hear of what changes beyond this workspace's own state. Calls come from apply(), rollback() and load().
-class StateObserver {
- public:
-  virtual ~StateObserver() = default;
-  // The lease in `slot` falls due at `time`, unless its timer stamp has moved on by then.
-  virtual void armTimer(WorkspaceNumber workspace, LeaseSlot slot, std::uint32_t stamp, Timestamp time) = 0;
-  // A secret was fingerprinted (it may be known already).
-  virtual void secretSeen(WorkspaceNumber workspace, std::uint32_t generation, const FingerprintTag& tag) = 0;
-};
-
-// For a state that nobody acts on.
-class NobodyElse final : public StateObserver {
- public:
-  void armTimer(WorkspaceNumber, LeaseSlot, std::uint32_t, Timestamp) override {}
-  void secretSeen(WorkspaceNumber, std::uint32_t, const FingerprintTag&) override {}
-};
 
 // The text a principal is compared by: "agent:fixer", "human:p2:..."; empty for none.
 std::string principalKey(const PrincipalValue& principal);
@@ -62,6 +46,8 @@ class WorkspaceState {
   const std::string& id() const { return id_; }
   const std::string& region() const { return region_; }
   bool closed() const { return closed_; }
+  // Nothing is ever recorded here again: it was erased, and this was its last entry.
+  bool erased() const { return erased_; }
   const ChainHead& head() const { return head_; }
   const Policy* policy() const { return policy_ ? &*policy_ : nullptr; }
   const std::string& policyName() const { return policyName_; }
@@ -83,7 +69,7 @@ class WorkspaceState {
   // Keys of erased persons (ids in hex) whose destruction is not on the record yet.
   const std::set<std::string>& doomedKeys() const { return doomedKeys_; }
   // The key-encryption key must be replaced, and what came before it destroyed: for an erasure or because it was asked for.
-  bool owesKeyRenewal() const { return renewalAsked_ || !doomedKeys_.empty() || !retention_.doomed.empty(); }
+  bool owesKeyRenewal() const { return !erased_ && (renewalAsked_ || !doomedKeys_.empty() || !retention_.doomed.empty()); }
   const Retention& retention() const { return retention_; }
   // False: content was withheld, and no later `state.carried` says that its key was to go and gave back what it held.
   bool isWhole() const;
@@ -97,6 +83,8 @@ class WorkspaceState {
   // By id; only in `_system`.
   const std::unordered_map<std::string, Allocation>& allocated() const { return allocated_; }
   std::uint64_t nextNumber() const { return nextNumber_; }
+  // Workspaces whose erasure is ordered and not at its end; only in `_system`.
+  const std::set<std::uint64_t>& erasing() const { return erasing_; }
 
   // ---- what is due ----
   bool hasOwed() const { return !owed_.empty(); }
@@ -116,6 +104,9 @@ class WorkspaceState {
   void apply(const EntryView& view, const LeafHash& leaf);
   // An entry whose content is gone: counts for chain and tree only. `key` is that of its month.
   void applyWithheld(Sequence seq, const LeafHash& leaf, const KeyId& key);
+
+  // It was erased, and that is durable: all that stays is its place and its tree.
+  void markErased();
 
   // ---- speculation ----
   // From the first mark on, changes are remembered until they are committed. A mark is a place between two changes; one from before a
@@ -186,6 +177,8 @@ class WorkspaceState {
   void applyApproval(const EntryView& view);
   void applyPolicy(const EntryView& view);
   void applyWorkspace(const EntryView& view);
+  void applyWorkspaceErased(const EntryView& view);
+  void noteErasure(const std::string& id, Erasure erasure);
   void applyHold(const EntryView& view);
   void forgetPastHolds(Timestamp now);
   void applyErasure(const EntryView& view);
@@ -193,6 +186,7 @@ class WorkspaceState {
   void applyRetention(const EntryView& view);
   void applyCarried(const EntryView& view);
   bool restoreCarried();
+  void saveAll(std::vector<std::uint8_t>& out, bool erased) const;
   void clear();
   void saveSettings(ByteWriter& writer) const;
   bool loadSettings(ByteReader& reader);
@@ -206,6 +200,7 @@ class WorkspaceState {
   std::string id_;
   std::string region_;
   bool closed_ = false;
+  bool erased_ = false;
   ChainHead head_;
   std::optional<Policy> policy_;
   std::string policyName_;
@@ -228,6 +223,7 @@ class WorkspaceState {
   std::map<std::string, ProducerState, std::less<>> producers_;  // source "\n" producer
   std::unordered_map<std::string, Allocation> allocated_;
   std::uint64_t nextNumber_ = 1;
+  std::set<std::uint64_t> erasing_;
   std::map<std::string, Hold, std::less<>> holds_;
   std::set<std::string> doomedKeys_;
   bool renewalAsked_ = false;

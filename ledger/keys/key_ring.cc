@@ -90,6 +90,7 @@ ApplyOutcome applyArriving(KeyProvider& provider, std::span<const Arriving> arri
   for (const Arriving& one : arriving) {
     auto& state = stateOf(*one.keys);
     const std::shared_lock lock(state.mutex);
+    if (state.gone.load(std::memory_order_acquire)) continue;
     if (!state.keys.contains(one.wrapped->keyId) && !state.forgotten.contains(one.wrapped->keyId)) unknown.push_back(&one);
   }
   std::vector<std::array<std::uint8_t, 40>> associatedData(unknown.size());
@@ -120,6 +121,7 @@ ApplyOutcome applyArriving(KeyProvider& provider, std::span<const Arriving> arri
     auto& state = stateOf(*unknown[index]->keys);
     state.hasKek.store(true, std::memory_order_release);
     const std::unique_lock lock(state.mutex);
+    if (state.gone.load(std::memory_order_acquire)) continue;
     if (state.keys.contains(wrapped.keyId) || state.forgotten.contains(wrapped.keyId)) continue;
     state.add(wrapped.keyId, wrapped.purpose, wrapped.generation, tag, crypto::SecretBytes(plaintext.first(crypto::kAeadKeySize)),
               KeyStatus::durable);
@@ -215,6 +217,21 @@ Renewal WorkspaceKeys::renew() {
 
 void WorkspaceKeys::destroyBefore(std::uint32_t version) {
   if (version > 1) state_->provider.destroyVersion(state_->number, version - 1);
+}
+
+void WorkspaceKeys::forgetAll() {
+  const std::unique_lock lock(state_->mutex);
+  state_->gone.store(true, std::memory_order_release);
+  std::vector<KeyId> all;
+  for (const auto& [id, key] : state_->keys) all.push_back(id);
+  for (const KeyId& id : all) state_->remove(id);
+}
+
+std::uint32_t WorkspaceKeys::destroyAll() {
+  forgetAll();
+  const std::uint32_t newest = state_->provider.currentVersion(state_->number);
+  if (newest != 0) state_->provider.destroyVersion(state_->number, newest);
+  return newest;
 }
 
 std::vector<WrappedKey> WorkspaceKeys::durableKeys() const {

@@ -96,6 +96,11 @@ class WorkspaceKeys final : public RedactionKeys {
   // The versions of the key-encryption key before this one are gone for good, with whatever they alone wrapped. Faults of the provider
   // pass.
   void destroyBefore(std::uint32_t version);
+  // Forgets and wipes every key of an erased workspace, and never takes or makes one again: what would need one throws Fault(workspaceClosed).
+  void forgetAll();
+  // forgetAll(), and every version of the key-encryption key is gone for good. The newest there was; 0 if there was none. Faults of the
+  // provider pass.
+  std::uint32_t destroyAll();
   // Every durable key as it was wrapped last, without a word to the provider: what a snapshot holds.
   std::vector<WrappedKey> durableKeys() const;
   // The carried keys among `ids` are durable from now on.

@@ -108,7 +108,14 @@ void WorkspaceKeys::State::remove(const KeyId& id) {
   removals.fetch_add(1, std::memory_order_release);
 }
 
+void WorkspaceKeys::State::requireNotGone() const {
+  if (gone.load(std::memory_order_acquire)) {
+    throw Fault(ErrorCode::workspaceClosed, "the workspace was erased", "its number and head are all that is left of it");
+  }
+}
+
 void WorkspaceKeys::State::needKek() {
+  requireNotGone();
   if (hasKek.load(std::memory_order_acquire)) return;
   // Two threads may both find none and make one each; the newer is used from then on, the other protects nothing.
   if (provider.currentVersion(number) == 0) provider.createVersion(number);

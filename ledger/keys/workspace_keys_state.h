@@ -70,6 +70,7 @@ struct WorkspaceKeys::State {
   KeyProvider& provider;
   crypto::RandomSource& random;
   std::atomic<bool> hasKek = false;  // a key-encryption key was seen at the provider
+  std::atomic<bool> gone = false;    // the workspace was erased
   // Changed under the lock, read without: most entries bring no key, and nearly none is redacted under one that was dropped.
   std::atomic<std::uint64_t> pending = 0;   // keys of this status
   std::atomic<std::uint64_t> removals = 0;  // so far
@@ -98,6 +99,7 @@ struct WorkspaceKeys::State {
   void remove(const KeyId& id);
   void setStatus(DataKey& key, KeyStatus status);
 
+  void requireNotGone() const;
   // Makes the first key-encryption key if the provider has none. Expects the lock not to be held: it may block.
   void needKek();
   bool isWrapped(const DataKey& key) const { return key.wrapped.version != 0 && key.wrapped.version >= newestKek; }
@@ -115,6 +117,7 @@ struct WorkspaceKeys::State {
     needKek();
     const std::unique_lock lock(mutex);
     if (auto found = find()) return found;
+    requireNotGone();
     makeKey();
     return find();
   }

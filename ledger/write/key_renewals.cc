@@ -58,8 +58,10 @@ void KeyRenewals::run() {
 }
 
 void KeyRenewals::finish() {
-  for (int rounds = 2; rounds > 0; --rounds) {
-    if (!round(true)) return;
+  // Each goes a step further with what is owed; a hold may keep it owed.
+  constexpr int kRoundsMax = 100;
+  for (int rounds = 0; rounds < kRoundsMax && round(true); ++rounds) {
+    if (rounds > 0 && ledger_.status().owedRenewals == 0) return;
   }
 }
 
@@ -131,6 +133,45 @@ std::optional<Fault> KeyRenewals::carryDue() {
   return trouble;
 }
 
+std::vector<WorkspaceNumber> KeyRenewals::collectErasing() const {
+  const PartitionId partition = ledger_.home(kSystemWorkspace);
+  std::vector<WorkspaceNumber> erasing;
+  const SequencerStatus status = ledger_.status(partition);
+  if (status.fault || status.owedRenewals == 0) return erasing;
+  // Durable: nothing ends for an order that the log then refuses.
+  ledger_.inspectDurable(partition, [&](const PartitionState& state) {
+    erasing.clear();
+    const WorkspaceState* system = state.findWorkspace(kSystemWorkspace);
+    if (system == nullptr) return;
+    for (const std::uint64_t number : system->erasing()) erasing.push_back({number});
+  });
+  return erasing;
+}
+
+std::optional<Fault> KeyRenewals::eraseWorkspaces() {
+  std::optional<Fault> trouble;
+  for (const WorkspaceNumber number : collectErasing()) {
+    if (auto fault = attempt([&] { eraseWorkspace(number); })) trouble = std::move(fault);
+  }
+  return trouble;
+}
+
+void KeyRenewals::eraseWorkspace(WorkspaceNumber number) {
+  const PartitionId home = ledger_.home(number);
+  if (ledger_.status(home).leading) ledger_.endWorkspace(number);
+  if (!ledger_.status(ledger_.home(kSystemWorkspace)).leading) return;
+  bool ended = false;
+  ledger_.inspectDurable(home, [&](const PartitionState& state) {
+    const WorkspaceState* workspace = state.findWorkspace(number);
+    ended = workspace != nullptr && workspace->erased();
+  });
+  if (!ended) return;
+  ledger_.erasedWorkspaces().add(number);
+  const std::uint32_t newest = ledger_.keyRing().workspace(number)->destroyAll();
+  const EntryId id = ledger_.freshId(kSystemWorkspace);
+  ledger_.appendOwn(kSystemWorkspace, destroyed(kKeyEncryptionPurpose, lastKeyName(number), newest, id));
+}
+
 bool KeyRenewals::round(bool now) {
   const std::lock_guard one(working_);
   std::map<WorkspaceNumber, Progress> progress;  // of those that still owe something
@@ -142,6 +183,7 @@ bool KeyRenewals::round(bool now) {
       monthsTrouble_ = carryDue();
     }
     trouble = monthsTrouble_;
+    if (auto fault = eraseWorkspaces()) trouble = std::move(fault);
     for (const Owed& owed : collect()) {
       const auto before = progress_.find(owed.workspace);
       Progress& mine = progress[owed.workspace];

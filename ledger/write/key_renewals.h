@@ -1,5 +1,6 @@
 // Carries out what the record says of keys: replaces the key-encryption key of a workspace and destroys the one before it, and with that
-// everything that only it opened: the keys of erased persons, and of months whose time is over (write/retention.h).
+// everything that only it opened: the keys of erased persons, and of months whose time is over (write/retention.h). A workspace that is
+// erased loses all of them.
 //
 // What is owed follows from entries alone (WorkspaceState::owesKeyRenewal()), so a crash at any step leaves it owed, and it is done again:
 //   1. a new key-encryption key, and every surviving key wrapped under it   - a crash leaves a version that nobody needs
@@ -59,6 +60,11 @@ class KeyRenewals {
   // Workspaces of which a month is to go.
   std::vector<WorkspaceNumber> collectDue() const;
   std::optional<Fault> carryDue();
+  // Workspaces whose erasure is ordered, and their end: their own chain's where this node writes it, that of their keys where it writes
+  // `_system`.
+  std::vector<WorkspaceNumber> collectErasing() const;
+  std::optional<Fault> eraseWorkspaces();
+  void eraseWorkspace(WorkspaceNumber number);
   // True if all went well.
   bool round(bool now);
   // What went wrong, told so that nobody's values are in it.

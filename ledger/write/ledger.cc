@@ -10,6 +10,7 @@
 #include "ledger/redact/scanner.h"
 #include "ledger/write/key_renewals.h"
 #include "ledger/write/request_binding.h"
+#include "ledger/write/retention.h"
 
 namespace counterfoil::write {
 namespace {
@@ -67,6 +68,7 @@ Ledger::Ledger(log::EventLog& eventLog, keys::KeyProvider& provider, const Clock
   const std::uint32_t count = log_.partitions();
   LedgerPartitionOptions each;
   each.sequencer = options.sequencer;
+  each.sequencer.erased = &erased_;
   each.sequencer.intakeBytesMax = std::max(options.sequencer.intakeBytesMax / count, kPartitionIntakeBytesMin);
   each.snapshotEveryEntries = options.snapshotEveryEntries;
   each.follow = options.follow;
@@ -263,7 +265,8 @@ void Ledger::findPerson(Command& command, Desk& desk) const {
 
 void Ledger::execute(std::string_view workspaceId, Command command, Completion done) {
   prepared(std::move(done), [&](Request& request) {
-    request.workspace = command.kind == CommandKind::workspaceCreate ? kSystemWorkspace : resolve(workspaceId);
+    const bool ofSystem = command.kind == CommandKind::workspaceCreate || command.kind == CommandKind::workspaceErase;
+    request.workspace = ofSystem ? kSystemWorkspace : resolve(workspaceId);
     if (command.id == EntryId{}) command.id = freshId(request.workspace);
     if (!isUuidV7(command.id))
       throw Fault(ErrorCode::invalidValue, "the id of a request must be a UUIDv7", "leave it out, or make one with the time inside", "/id");
@@ -335,6 +338,14 @@ void Ledger::carryState(WorkspaceNumber workspace, Completion done) {
   });
 }
 
+void Ledger::endWorkspace(WorkspaceNumber workspace, Completion done) {
+  prepared(std::move(done), [&](Request& request) {
+    request.workspace = workspace;
+    request.kind = RequestKind::end;
+    request.bytes = kRequestOverhead;
+  });
+}
+
 Answer Ledger::execute(std::string_view workspaceId, Command command) {
   Waiter waiter;
   execute(workspaceId, std::move(command), waiter.completion());
@@ -363,6 +374,23 @@ void Ledger::carryState(WorkspaceNumber workspace) {
   Waiter waiter;
   carryState(workspace, waiter.completion());
   static_cast<void>(waiter.wait());
+}
+
+void Ledger::endWorkspace(WorkspaceNumber workspace) {
+  Waiter waiter;
+  endWorkspace(workspace, waiter.completion());
+  static_cast<void>(waiter.wait());
+}
+
+void Ledger::refuseWhileHeld(std::string_view workspaceId) {
+  const auto number = findWorkspace(workspaceId);
+  if (!number) return;
+  bool held = false;
+  inspect(*number, [&](const PartitionState& state) {
+    const WorkspaceState* workspace = state.findWorkspace(*number);
+    held = workspace != nullptr && isHeld(*workspace, std::max(clock_.wall(), workspace->head().lastRecordedAt));
+  });
+  if (held) throw Fault(ErrorCode::holdInForce, "a hold forbids to erase this workspace", "`hold list` shows who placed it and until when");
 }
 
 void Ledger::acceptClock() {

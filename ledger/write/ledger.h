@@ -63,6 +63,10 @@ class Ledger {
   // The same with a caller's values in it (who read what), which are redacted like a fact's. An absent id is made here.
   void appendOwn(WorkspaceNumber workspace, Event event, Completion done);
 
+  // Before the erasure of a whole workspace is ordered, which `_system` records without looking into it. Blocks. Throws Fault(holdInForce);
+  // an unknown workspace is no fault. A hold that is placed later makes the erasure wait.
+  void refuseWhileHeld(std::string_view workspaceId);
+
   // Wrapped keys of one workspace, in a record of their own. Refused (logUnavailable) if a key of it was dropped since
   // WorkspaceKeys::drops() was `drops`.
   void appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t drops, Completion done);
@@ -70,6 +74,9 @@ class Ledger {
   // Records the state of a workspace once more if a month of it is to go (monthsDue()); the keys of those months are owed their destruction
   // from then on. The answer says nothing.
   void carryState(WorkspaceNumber workspace, Completion done);
+  // Records some more of the end of a workspace whose erasure is ordered, where its chain is. The answer says nothing; nothing is recorded
+  // while a hold stands.
+  void endWorkspace(WorkspaceNumber workspace, Completion done);
 
   // The same, waiting for the answer; throws the Fault.
   Answer execute(std::string_view workspaceId, Command command);
@@ -77,6 +84,7 @@ class Ledger {
   Answer appendOwn(WorkspaceNumber workspace, RedactedEvent event);
   void appendKeys(WorkspaceNumber workspace, std::vector<keys::WrappedKey> wrapped, std::uint64_t drops);
   void carryState(WorkspaceNumber workspace);
+  void endWorkspace(WorkspaceNumber workspace);
 
   // Nothing is queued, in flight, owed or due any more, keys that are to be destroyed included.
   void drain();
@@ -84,6 +92,8 @@ class Ledger {
   // Ids and numbers of all workspaces, `_system` included, by number.
   std::vector<std::pair<std::string, WorkspaceNumber>> workspaces() const;
   keys::KeyRing& keyRing() { return ring_; }
+  // Erasures that are ordered, as far as this node has read.
+  ErasedWorkspaces& erasedWorkspaces() { return erased_; }
   const KnownSecrets& knownSecrets() const { return known_; }
   SequencerStatus status(PartitionId which) const { return partition(which).sequencer().status(); }
   // Of all partitions together: ready and leading if all are; the gravest fault; sums; who writes `_system`.
@@ -130,6 +140,7 @@ class Ledger {
   crypto::RandomSource& random_;
   keys::KeyRing ring_;
   KnownSecretStore known_;
+  ErasedWorkspaces erased_;
   mutable std::shared_mutex mutex_;  // guards the two maps
   std::unordered_map<std::string, WorkspaceNumber, TextHash, std::equal_to<>> numbers_;
   std::unordered_map<WorkspaceNumber, std::unique_ptr<Desk>, WorkspaceNumberHash> desks_;

@@ -23,11 +23,12 @@ namespace {
 // A process that stood still between the two readings would take that time for a step of the wall clock.
 std::pair<Timestamp, std::int64_t> readTogether(const Clock& clock) {
   constexpr std::int64_t kTogether = kNanosecondsPerSecond;
-  for (;;) {
+  constexpr int kTriesMax = 3;
+  for (int tries = 1;; ++tries) {
     const std::int64_t before = clock.monotonicNanoseconds();
     const Timestamp wall = clock.wall();
     const std::int64_t monotonic = clock.monotonicNanoseconds();
-    if (monotonic - before < kTogether) return {wall, monotonic};
+    if (monotonic - before < kTogether || tries == kTriesMax) return {wall, monotonic};
   }
 }
 

@@ -97,15 +97,33 @@ void PartitionState::noteWithheld(const log::ValidRecord& record) {
   withheld_.insert(record.workspace);
 }
 
-void PartitionState::requireWhole() const {
+void PartitionState::requireWhole() {
   for (const WorkspaceNumber number : withheld_) {
-    if (!workspaces_.at(number)->isWhole()) throw keyMissing(number);
+    WorkspaceState& state = *workspaces_.at(number);
+    if (state.isWhole() || state.erased()) continue;
+    if (erased_ == nullptr || !erased_->contains(number)) throw keyMissing(number);
+    state.markErased();
+    ring_.workspace(number)->forgetAll();
   }
+}
+
+void PartitionState::forgetWorkspace(WorkspaceNumber number, Erasure erasure) {
+  if (erasure != Erasure::none && erased_ != nullptr) erased_->add(number);
+  if (erasure == Erasure::done) ring_.workspace(number)->forgetAll();
 }
 
 // Read from the log it is durable: from here on nobody opens what the erased person's key protects.
 void PartitionState::forgetErased(const EntryView& view) {
   if (!view.known) return;
+  if (isLastWord(view)) {
+    ring_.workspace(view.workspace)->forgetAll();
+    workspace(view.workspace).markErased();
+  }
+  if (view.workspace == kSystemWorkspace) {
+    if (view.kind() == Kind::workspaceErased) forgetWorkspace({view.body.number(Field::number)}, Erasure::ordered);
+    const auto gone = view.kind() == Kind::keyDestroyed ? workspaceOfLastKey(view.body.text(Field::keyId)) : std::nullopt;
+    if (gone) forgetWorkspace(*gone, Erasure::done);
+  }
   if (view.kind() == Kind::stateCarried) {
     for (const KeyId& id : keyIdsOf(workspace(view.workspace).retention().doomed)) ring_.workspace(view.workspace)->forget(id);
   }
@@ -122,6 +140,8 @@ void PartitionState::forgetDoomed() {
       for (const KeyId& key : keyIdsIn({&id, 1})) ring_.workspace(number)->forget(key);
     }
     for (const KeyId& key : keyIdsOf(state->retention().doomed)) ring_.workspace(number)->forget(key);
+    if (state->erased()) ring_.workspace(number)->forgetAll();
+    for (const auto& [id, allocation] : state->allocated()) forgetWorkspace({allocation.number}, allocation.erasure);
   }
 }
 

@@ -14,6 +14,7 @@
 #include "ledger/keys/key_ring.h"
 #include "ledger/keys/record_cipher.h"
 #include "ledger/log/event_log.h"
+#include "ledger/write/erased_workspaces.h"
 #include "ledger/write/id_window.h"
 #include "ledger/write/known_secrets.h"
 #include "ledger/write/system_feed.h"
@@ -51,12 +52,15 @@ class PartitionState final : public StateObserver {
   // this one's were wrapped under may have been replaced. Before the first record.
   void onKeysMissing(std::function<void()> learn) { learnKeys_ = std::move(learn); }
 
-  // After a snapshot was read: keys of erased persons, and of months, that are still to be destroyed are used no more.
+  // Where erased workspaces are noted, and looked up; outlives this. Before the first record. Null: there are none.
+  void noteErasedIn(ErasedWorkspaces* erased) { erased_ = erased; }
+
+  // After a snapshot was read: keys that are gone, or still to be destroyed, are used no more.
   void forgetDoomed();
 
   // At the end of what there is to read. Throws Fault(keyMissing) if the content of a workspace was withheld, and nothing that was read since
   // says why: the writer would decide without knowing, and make new keys for a workspace that has some.
-  void requireWhole() const;
+  void requireWhole();
 
   // Folds a record read from the log: at start, after a failed append, on a follower. Throws Fault(logDamaged) when content and header
   // disagree. Gives the id of the entry, if it could be read.
@@ -81,9 +85,11 @@ class PartitionState final : public StateObserver {
   keys::OpenOutcome open(const log::ValidRecord& record);
   void noteWithheld(const log::ValidRecord& record);
   void forgetErased(const EntryView& view);
+  void forgetWorkspace(WorkspaceNumber number, Erasure erasure);
   Answer fold(WorkspaceState& state, const EntryView& view, const LeafHash& leaf, const crypto::Digest& requestDigest);
 
   SystemFeed* systemFeed_ = nullptr;
+  ErasedWorkspaces* erased_ = nullptr;
   std::function<void()> learnKeys_;
   std::unordered_set<KeyId, IdHash<KeyId>> absent_;  // keys of months that were looked for further on, in vain
   std::set<WorkspaceNumber> withheld_;               // workspaces of which something was

@@ -19,6 +19,7 @@ enum class RequestKind : std::uint8_t {
   ledgerEvent,   // the ledger's own: import.finished, audit.*, ledger.*
   keys,          // no entry: wrapped keys, for a record of their own
   carry,         // the state once more, if a month is to go
+  end,           // of a workspace that is erased
 };
 
 struct Request {
@@ -36,7 +37,7 @@ struct Request {
   std::uint64_t keyRemovals = kRemovalsUnknown;
   Completion done;
 
-  // ---- not of kinds keys and carry ----
+  // ---- not of kinds keys, carry and end ----
   const RedactionResult& redaction() const { return command ? command->redaction() : event->redaction(); }
   const EntryId& id() const { return command ? command->id() : event->id(); }
   // ---- of any kind ----

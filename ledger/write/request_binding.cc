@@ -2,6 +2,7 @@
 
 #include "ledger/core/codec.h"
 #include "ledger/core/encoding.h"
+#include "ledger/core/workspace_parts.h"
 
 namespace counterfoil::write {
 
@@ -9,8 +10,10 @@ namespace {
 
 // Of another form than a lease request's, so that none of the two passes for the other.
 std::string erasureBinding(const RedactedCommand& command, RedactionKeys& keys) {
-  std::string bound = "subject.erase\n";
-  bound += command.body().text(Field::pseudonym);
+  const bool whole = command.kind() == CommandKind::workspaceErase;
+  std::string bound(whole ? kEraseWorkspaceOperation : kEraseOperation);
+  bound += '\n';
+  bound += command.body().text(whole ? Field::workspaceId : Field::pseudonym);
   KeyId used;
   return toHex(keys.keyedDigest({{reinterpret_cast<const std::uint8_t*>(bound.data()), bound.size()}}, used));
 }
@@ -18,7 +21,7 @@ std::string erasureBinding(const RedactedCommand& command, RedactionKeys& keys) 
 }  // namespace
 
 std::string requestBinding(const RedactedCommand& command, RedactionKeys& keys) {
-  if (command.kind() == CommandKind::subjectErase) return erasureBinding(command, keys);
+  if (command.kind() == CommandKind::subjectErase || command.kind() == CommandKind::workspaceErase) return erasureBinding(command, keys);
   if (command.kind() != CommandKind::leaseRequest && command.kind() != CommandKind::approvalRequest) return {};
   Arena arena;
   const StructTable& table = *schemaTables().commands[static_cast<std::size_t>(CommandKind::leaseRequest)].body;

@@ -40,6 +40,7 @@ Sequencer::Sequencer(log::EventLog& eventLog, PartitionId partition, PartitionSt
       options_(options),
       intake_(options.intakeBytesMax) {
   state_.tellOfSystem(options_.systemFeed);
+  state_.noteErasedIn(options_.erased);
   state_.onKeysMissing([this] { learnKeys(); });
   intake_.onPush([this](std::size_t queued) {
     if (!ahead_ || queued >= options_.requestsWorthABatch) wake();
@@ -261,7 +262,8 @@ void Sequencer::count(const std::vector<WorkspaceNumber>& workspaces) {
     const WorkspaceState* workspace = state_.findWorkspace(number);
     const LeaseCounts now = workspace == nullptr ? LeaseCounts{}
                                                  : LeaseCounts{workspace->liveLeases(), workspace->rememberedLeases(),
-                                                               workspace->owedLeases(), workspace->owesKeyRenewal()};
+                                                               workspace->owedLeases(),
+                                                               workspace->owesKeyRenewal() || !workspace->erasing().empty()};
     LeaseCounts& before = counted_[number];
     live += static_cast<std::int64_t>(now.live) - static_cast<std::int64_t>(before.live);
     remembered += static_cast<std::int64_t>(now.remembered) - static_cast<std::int64_t>(before.remembered);
@@ -334,6 +336,7 @@ void Sequencer::settle(Batch& batch) {
     COUNTERFOIL_CHECK(log::fold(durable, header) == log::FoldVerdict::valid);
   }
   state_.commit(batch.mark);
+  for (const WorkspaceNumber number : batch.gone) state_.workspace(number).markErased();
   for (auto& [workspaceKeys, ids] : batch.keys) workspaceKeys->settle(ids);
 }
 

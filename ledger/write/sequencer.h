@@ -41,6 +41,7 @@ struct SequencerOptions {
   std::function<Timestamp()> recordedElsewhere;
   // Who is told of entries of `_system` that are read; outlives the sequencer. Null: nobody.
   SystemFeed* systemFeed = nullptr;
+  ErasedWorkspaces* erased = nullptr;  // PartitionState::noteErasedIn()
 };
 
 // A workspace that `_system` allocated.
@@ -137,6 +138,7 @@ class Sequencer {
     std::vector<std::pair<std::shared_ptr<keys::WorkspaceKeys>, std::vector<KeyId>>> keys;
     std::vector<NewWorkspace> created;
     std::vector<std::pair<WorkspaceNumber, KeyId>> erased;  // forgotten once this is durable
+    std::vector<WorkspaceNumber> gone;                      // with all their keys
     BatchMark mark;
     std::vector<log::RecordHeader> headers;  // as far as this side knows them
     std::size_t bytes = 0;
@@ -191,6 +193,8 @@ class Sequencer {
   void addKeys(Batch& batch, Request& request);
   // Records the state of the workspace once more if a month of it is to go; the answer says nothing.
   void addCarried(Batch& batch, Request& request, Timestamp now);
+  // Some more of the end of a workspace that is erased; nothing while a hold stands.
+  void addEnd(Batch& batch, Request& request, Timestamp now);
   // The new generation that a key.rotated entry is to bring, if it is one of fingerprints; its record carries the key.
   static std::optional<KeyId> newFingerprint(RedactedEvent& event, keys::WorkspaceKeys& workspaceKeys);
   // Keys further on in the log, for a record that does not open. Throws Fault(logDamaged) and the log's and provider's own.

@@ -76,6 +76,7 @@ void Sequencer::append(std::unique_ptr<Batch> batch) {
         if (created_) created_(workspace);
       }
       for (const auto& [number, id] : (*shared)->erased) ring_.workspace(number)->forget(id);
+      for (const WorkspaceNumber number : (*shared)->gone) ring_.workspace(number)->forgetAll();
       for (Waiting& waiting : (*shared)->waiting) waiting.done(&waiting.answer, nullptr);
     }
     {
@@ -120,6 +121,7 @@ Answer Sequencer::record(Batch& batch, WorkspaceState& workspace, std::vector<Re
     if (entry.view().kind() == Kind::subjectErased) {
       for (const KeyId& id : erasedKeys(entry.view().body)) batch.erased.emplace_back(workspace.number(), id);
     }
+    if (isLastWord(entry.view())) batch.gone.push_back(workspace.number());
     if (entry.view().kind() == Kind::stateCarried) {
       for (const KeyId& id : keyIdsOf(workspace.retention().doomed)) batch.erased.emplace_back(workspace.number(), id);
     }
@@ -232,7 +234,9 @@ void Sequencer::recordJump(Batch& batch, Timestamp now) {
 }
 
 void Sequencer::recordOverloads(Batch& batch, Timestamp now) {
-  for (Overload& overload : intake_.takeOverloads()) overloads_.push_back(std::move(overload));
+  for (Overload& overload : intake_.takeOverloads()) {
+    if (!state_.workspace(overload.workspace).erased()) overloads_.push_back(std::move(overload));
+  }
   while (!overloads_.empty() && keysReady(state_.workspace(overloads_.front().workspace), now)) {
     const Overload& overload = overloads_.front();
     RedactedEvent event = RedactedEvent::ofLedger(Kind::intakeOverloaded, freshId(now, random_));
@@ -311,6 +315,7 @@ void Sequencer::addRequest(Batch& batch, Request request, Timestamp now) {
   try {
     if (request.kind == RequestKind::keys) return addKeys(batch, request);
     if (request.kind == RequestKind::carry) return addCarried(batch, request, now);
+    if (request.kind == RequestKind::end) return addEnd(batch, request, now);
     const bool underWindow = request.kind == RequestKind::command || request.kind == RequestKind::fact;
     if (underWindow && answerRepeat(batch, request, now)) return;
     checkKeys(request);
@@ -390,6 +395,21 @@ void Sequencer::addCarried(Batch& batch, Request& request, Timestamp now) {
   batch.waiting.push_back({std::move(request.done), std::move(answer), EntryId{}, false});
 }
 
+void Sequencer::addEnd(Batch& batch, Request& request, Timestamp now) {
+  constexpr std::size_t kEndsAtOnce = 1'000;
+  WorkspaceState& workspace = state_.workspace(request.workspace);
+  if (!workspace.erased() && workspace.head().size() != 0 && !isHeld(workspace, now)) {
+    std::vector<RedactedEvent> events = endOfWorkspace(workspace, kEndsAtOnce, freshId(now, random_));
+    for (RedactedEvent& event : events) {
+      const LeaseSlot slot = workspace.slotOf(event.body().text(Field::leaseId));
+      // One that an earlier end of these brought with it has its own.
+      if (slot != kNoLease && (workspace.lease(slot).cause != 0 || isEnded(workspace.lease(slot).state))) continue;
+      if (!recordOwn(batch, workspace, std::move(event), now)) break;
+    }
+  }
+  batch.waiting.push_back({std::move(request.done), Answer{}, EntryId{}, false});
+}
+
 std::optional<KeyId> Sequencer::newFingerprint(RedactedEvent& event, keys::WorkspaceKeys& workspaceKeys) {
   if (event.body().text(Field::purpose) != kFingerprintPurpose) return std::nullopt;
   const auto key = workspaceKeys.nextFingerprint();
@@ -443,6 +463,9 @@ void Sequencer::createWorkspace(Batch& batch, Request& request, Timestamp now) {
 
 WorkspaceState& Sequencer::workspaceFor(Batch& batch, const Request& request, Timestamp now) {
   WorkspaceState& workspace = state_.workspace(request.workspace);
+  if (workspace.erased()) {
+    throw Fault(ErrorCode::workspaceClosed, "the workspace was erased", "its number and head are all that is left of it");
+  }
   if (workspace.head().size() != 0 || workspace.number() == kSystemWorkspace) return workspace;
   // Allocated since this batch was begun, perhaps.
   finishCreations(batch, now);

@@ -12,7 +12,7 @@
 namespace counterfoil::write {
 namespace {
 
-constexpr std::string_view kMagic = "counterfoil snapshot 2\n";
+constexpr std::string_view kMagic = "counterfoil snapshot 3\n";
 
 struct Descriptor {
   int value = -1;
@@ -82,6 +82,7 @@ bool loadKeys(ByteReader reader, keys::KeyRing& ring) {
   for (std::uint64_t left = reader.count(30); left > 0; --left) {
     keys::WorkspaceWrappedKeys& each = all.emplace_back();
     each.workspace = WorkspaceNumber{reader.number()};
+    reader.flag();
     if (!readKeys(reader, each.keys)) return false;
     skipSealed(reader);
   }
@@ -169,16 +170,19 @@ void SnapshotFile::write(PartitionState& state, KnownSecretStore& known, keys::K
   }
   writer.number(numbers.size());
   for (const WorkspaceNumber number : numbers) {
-    const auto workspaceKeys = ring.workspace(number);
+    // An erased workspace has no keys; what is kept of it is no secret.
+    const bool erased = state.workspace(number).erased();
+    const auto workspaceKeys = ring.workspace(erased ? kSystemWorkspace : number);
     writer.number(number.value);
-    saveKeys(writer, workspaceKeys->durableKeys());
+    writer.flag(erased);
+    saveKeys(writer, erased ? std::vector<keys::WrappedKey>{} : workspaceKeys->durableKeys());
     part.clear();
     std::vector<std::uint8_t> section;
     state.workspace(number).save(section);
     ByteWriter parts(part);
     parts.text({reinterpret_cast<const char*>(section.data()), section.size()});
     section.clear();
-    known.save(number, section);
+    if (!erased) known.save(number, section);
     parts.text({reinterpret_cast<const char*>(section.data()), section.size()});
     seal(writer, *workspaceKeys->stateKey(), number, durable.next, part, random);
   }
@@ -211,7 +215,8 @@ bool SnapshotFile::read(PartitionState& state, KnownSecretStore& known, keys::Ke
   std::vector<keys::WrappedKey> passedOver;
   for (std::uint64_t left = reader.count(30); left > 0; --left) {
     const WorkspaceNumber number{reader.number()};
-    const auto workspaceKeys = ring.workspace(number);
+    const bool erased = reader.flag();
+    const auto workspaceKeys = ring.workspace(erased ? kSystemWorkspace : number);
     passedOver.clear();
     if (!readKeys(reader, passedOver)) return false;
     const auto part = open(reader, *workspaceKeys->stateKey(), number, state.durable_.next);
@@ -224,7 +229,7 @@ bool SnapshotFile::read(PartitionState& state, KnownSecretStore& known, keys::Ke
     const std::string_view secrets = parts.text();
     if (parts.failed() || !state.workspace(number).load({reinterpret_cast<const std::uint8_t*>(section.data()), section.size()}))
       return false;
-    if (!known.load(number, {reinterpret_cast<const std::uint8_t*>(secrets.data()), secrets.size()})) return false;
+    if (!erased && !known.load(number, {reinterpret_cast<const std::uint8_t*>(secrets.data()), secrets.size()})) return false;
     const auto head = state.durable_.heads.find(number);
     if (head == state.durable_.heads.end() || head->second.size != state.workspace(number).head().size() ||
         head->second.last != state.workspace(number).head().last) {

@@ -255,6 +255,11 @@ bool ViewFile::showsMonth(std::uint64_t month) {
   return any.step();
 }
 
+bool ViewFile::showsAnything() {
+  commit();
+  return database_->ask("SELECT 1 FROM content LIMIT 1").has_value();
+}
+
 bool ViewFile::holds(Sequence seq, const LeafHash& leaf) {
   if (!leafOf_) leafOf_.emplace(database_->prepare("SELECT leaf FROM entry WHERE seq = ?"));
   Statement& entry = *leafOf_;

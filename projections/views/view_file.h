@@ -66,6 +66,8 @@ class ViewFile {
   void finish();
   // Is there content of that month (a generation of its key)? Of a live view; commits.
   bool showsMonth(std::uint64_t month);
+  // Of any month.
+  bool showsAnything();
   // An entry applied before: is this its leaf? Throws viewDamaged if its own row is broken.
   bool holds(Sequence seq, const LeafHash& leaf);
 

@@ -235,6 +235,7 @@ void ViewWorker::process(ViewTask& task) {
     board_.markBehind(task.workspace);
   } catch (const OutlivedFault&) {
     close(task.workspace);
+    rebuilding_.erase(task.workspace);
     removeView(options_.files.folder, task.workspace);
     board_.markBehind(task.workspace, true);
   } catch (const Fault& fault) {
@@ -312,6 +313,8 @@ void ViewWorker::applyEntry(ViewFile& file, keys::WorkspaceKeys& keys, const log
     outcome = keys::openRecord(keys, record.seq, record.leaf, record.value, opened_);
   }
   if (outcome == keys::OpenOutcome::withheld) {
+    // Nothing of the workspace can be opened any more: it was erased, and what was shown of it goes, too.
+    if (!file.rebuilding() && keys.months().empty() && file.showsAnything()) throw OutlivedFault{};
     file.applyWithheld(record.seq, record.previous, record.leaf, record.position);
     return;
   }
@@ -323,6 +326,10 @@ void ViewWorker::applyEntry(ViewFile& file, keys::WorkspaceKeys& keys, const log
   }
   if (view.known && view.kind() == Kind::subjectErased) {
     for (const KeyId& id : erasedKeys(view.body)) keys.forget(id);
+  }
+  if (isLastWord(view)) {
+    keys.forgetAll();
+    throw OutlivedFault{};
   }
   if (view.known && view.kind() == Kind::keyDestroyed && view.body.text(Field::purpose) == kLogPurpose) {
     const std::string_view id = view.body.text(Field::keyId);

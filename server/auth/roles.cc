@@ -31,7 +31,7 @@ constexpr std::uint32_t kMember =
 constexpr std::uint32_t kAdmin =
     kMember | actions(Action::discloseRecord, Action::managePolicy, Action::lookUpSecrets, Action::resolvePersons, Action::manageWorkspaces,
                       Action::manageTokens, Action::importFacts, Action::manageHolds);
-constexpr std::uint32_t kOwner = kAdmin | actions(Action::erasePersons, Action::manageKeys, Action::setRetention);
+constexpr std::uint32_t kOwner = kAdmin | actions(Action::erase, Action::manageKeys, Action::setRetention);
 constexpr std::uint32_t kAuditor = kEverybody | actions(Action::listWorkspaces, Action::readProofs);
 constexpr std::uint32_t kProducer = kEverybody | actions(Action::useLeases, Action::revokeLease, Action::reportFacts, Action::readProducer);
 

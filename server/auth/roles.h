@@ -35,7 +35,7 @@ enum class Action : std::uint8_t {
   importFacts,   // other systems' records, under the names of their producers
   refreshToken,  // the caller's own, for one like it
   manageHolds,   // place, release
-  erasePersons,
+  erase,  // persons, and whole workspaces
   manageKeys,  // list, rotate
   setRetention,
 };

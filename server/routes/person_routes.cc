@@ -109,7 +109,7 @@ void addPersonRoutes(Router& router, Service& service) {
               },
               docsOf("Release a hold", "HoldRelease", "Answer", {200, 202})});
   router.add(
-      {"POST", base + "erasures", Action::erasePersons,
+      {"POST", base + "erasures", Action::erase,
        [&service](Call& call) -> asio::awaitable<Response> {
          co_return co_await runCommand(call, service, CommandKind::subjectErase, {}, 200);
        },

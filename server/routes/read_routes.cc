@@ -179,13 +179,13 @@ asio::awaitable<Response> showProducer(Call& call, Service& service) {
 struct WorkspaceFacts {
   std::string id, region, policy;
   std::uint64_t number = 0, policyVersion = 0, liveLeases = 0;
-  bool closed = false;
+  const char* state = "open";
   ChainHead head;
 };
 
 void writeWorkspace(const WorkspaceFacts& facts, std::string& out) {
   JsonObject object(out);
-  object.text("id", facts.id).number("number", facts.number).text("region", facts.region).text("state", facts.closed ? "closed" : "open");
+  object.text("id", facts.id).number("number", facts.number).text("region", facts.region).text("state", facts.state);
   object.number("liveLeases", facts.liveLeases);
   if (facts.policyVersion != 0) object.text("policy", facts.policy).number("policyVersion", facts.policyVersion);
   object.number("entries", facts.head.size()).text("root", toHex(facts.head.tree.root()));
@@ -214,7 +214,7 @@ std::vector<WorkspaceFacts> inspectWorkspaces(Service& service, const std::vecto
         facts.number = number.value;
         if (const WorkspaceState* found = state.findWorkspace(number)) {
           facts.region = found->region();
-          facts.closed = found->closed();
+          facts.state = found->erased() ? "erased" : found->closed() ? "closed" : "open";
           facts.policy = found->policyName();
           facts.policyVersion = found->policyVersion();
           facts.liveLeases = found->liveLeases();

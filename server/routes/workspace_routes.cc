@@ -1,5 +1,6 @@
 #include "server/routes/workspace_routes.h"
 
+#include <array>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 
@@ -107,6 +108,18 @@ asio::awaitable<Response> createWorkspace(Call& call, Service& service) {
   co_return response;
 }
 
+asio::awaitable<Response> eraseWorkspace(Call& call, Service& service) {
+  const std::string_view body = co_await jsonBody(call.exchange, limits::kJsonBodyBytesMax);
+  Command command = parseCommand(CommandKind::workspaceErase, body);
+  sign(command, call, false);
+  const auto look = [&service, id = std::string(command.body.text(Field::workspaceId))] {
+    service.ledger.refuseWhileHeld(id);
+    return true;
+  };
+  co_await onPool(service.blocking, look);
+  co_return co_await runCommand(call, service, std::move(command), 200);
+}
+
 }  // namespace
 
 void addWorkspaceRoutes(Router& router, Service& service) {
@@ -118,6 +131,18 @@ void addWorkspaceRoutes(Router& router, Service& service) {
                 co_return co_await runCommand(call, service, CommandKind::workspaceClose, {}, 200);
               },
               docsOf("Close a workspace: nothing more is granted or recorded in it", "WorkspaceClose", "Answer", {200, 202})});
+  // The ledger's own, as making a workspace is: for tokens of all workspaces. Before the routes that have a variable in this place.
+  router.add({"POST", "/v1/workspaces/_system/erasures", Action::erase,
+              [&service](Call& call) -> asio::awaitable<Response> { co_return co_await eraseWorkspace(call, service); },
+              docsOf("Erase a workspace: without `approval` one is asked for, which another admin or owner gives; with it every lease of it "
+                     "ends and all its keys are destroyed",
+                     "WorkspaceErase", "Answer", {200, 202})});
+  router.add({"POST", "/v1/workspaces/_system/approvals/{approval}/decide", Action::decideApprovals,
+              [&service](Call& call) -> asio::awaitable<Response> {
+                const std::array<RouteField, 1> route = {RouteField{Field::approvalId, call.variable("approval")}};
+                co_return co_await runCommand(call, service, CommandKind::approvalDecide, route, 200);
+              },
+              docsOf("Approve or refuse the erasure of a workspace", "ApprovalDecide", "Answer", {200, 202, 403})});
   RouteDocs set = docsOf("Make a document the workspace's policy: a new version, recorded", "Policy", "Answer", {200, 202});
   set.mediaType = "text/toml";
   router.add({"PUT", "/v1/workspaces/{workspace}/policy", Action::managePolicy,

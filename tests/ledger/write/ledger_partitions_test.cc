@@ -265,6 +265,46 @@ TEST_F(LedgerPartitionsTest, APartitionThatWasIdleTakesTheTimeOfTheSystemsRecord
   EXPECT_TRUE(late.ledger.status(PartitionId{1}).clockPaused) << "nothing in the ledger is younger than a day";
 }
 
+// Each does its part: who writes the workspace's partition ends its chain, who writes that of `_system` destroys its keys.
+TEST_F(LedgerPartitionsTest, AWorkspaceIsErasedByTheNodesThatWriteItAndTheSystem) {
+  Node one(*this, 1, true, {});
+  Node two(*this, 2, true, {});
+  one.write(0);
+  two.write(1);
+  create(one.ledger, "alpha");  // in partition 1
+  ASSERT_TRUE(within(std::chrono::seconds(60), [&] { return entries(two.ledger, "alpha") == 1; }));
+  allow(two.ledger, "alpha");
+  EXPECT_FALSE(grant(two.ledger, "alpha", "one").denied);
+  const auto order = [&](std::string_view approval) {
+    Command command = Command::make(CommandKind::workspaceErase);
+    setPrincipal(command.arena, command.common, Field::actor, {PrincipalKind::agent, "olga"});
+    command.body.setText(command.arena, Field::workspaceId, "alpha");
+    command.body.setText(command.arena, Field::approval, approval);
+    return command;
+  };
+  const std::string approval = one.ledger.execute("", order({})).approvalId;
+  Command decide = Command::make(CommandKind::approvalDecide);
+  setPrincipal(decide.arena, decide.common, Field::actor, {PrincipalKind::agent, "adam"});
+  decide.body.setText(decide.arena, Field::approvalId, approval);
+  decide.body.setNumber(Field::decision, static_cast<std::uint64_t>(Decision::approved));
+  decide.body.setFlag(Field::asAdministrator, true);
+  one.ledger.execute("_system", std::move(decide));
+  EXPECT_EQ(one.ledger.execute("", order(approval)).kind, Kind::workspaceErased);
+  const WorkspaceNumber alpha{1};
+  ASSERT_TRUE(within(std::chrono::seconds(60), [&] { return provider_.currentVersion(alpha) == 0; }));
+  ASSERT_TRUE(within(std::chrono::seconds(60), [&] { return one.ledger.status().owedRenewals == 0; }));
+  EXPECT_EQ(codeOf([&] { grant(two.ledger, "alpha", "two"); }), ErrorCode::workspaceClosed);
+  EXPECT_EQ(two.ledger.status(PartitionId{1}).liveLeases, 0U);
+  const std::uint64_t size = entries(two.ledger, "alpha");
+  EXPECT_EQ(size, 6U) << "created, its policy, a grant, closed, that lease revoked, its last word";
+  // A node that was not there.
+  Node three(*this, 3, true, {});
+  EXPECT_EQ(entries(three.ledger, "alpha"), size);
+  three.write(1);
+  EXPECT_EQ(codeOf([&] { grant(three.ledger, "alpha", "two"); }), ErrorCode::workspaceClosed);
+  EXPECT_EQ(provider_.currentVersion(alpha), 0U);
+}
+
 TEST_F(LedgerPartitionsTest, EachPartitionHasRoomForTheLargestRequestHoweverManyThereAre) {
   LedgerOptions options = Node::optionsOf(false, {});
   options.sequencer.intakeBytesMax = 900;  // 300 bytes for each: nothing has room there
