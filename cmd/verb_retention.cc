@@ -27,7 +27,7 @@ std::string ofFolder(Session& session, const std::string& id) {
   return body;
 }
 
-int show(const CommonOptions& common) {
+int showRetention(const CommonOptions& common) {
   Recorder recorder(common);
   std::string body;
   if (recorder.server() != nullptr) {
@@ -55,7 +55,7 @@ int show(const CommonOptions& common) {
   return 0;
 }
 
-int set(const CommonOptions& common, const RetentionOptions& o) {
+int setRetention(const CommonOptions& common, const RetentionOptions& o) {
   if (o.forever == (o.days != 0)) {
     throw Fault(ErrorCode::usage, "how long content is kept is not said", "give either --days N or --forever", "--days");
   }
@@ -75,10 +75,10 @@ void addRetention(Verb app, Program& program) {
   setVerb.flag("--forever", o->forever, "Keep everything");
   setVerb.option("--reason", o->reason, "Why");
   setVerb.option("--id", o->id, "UUIDv7 of this request");
-  setVerb.whenGiven([&program, o] { program.run = [&program, o] { return set(program.common, *o); }; });
+  setVerb.whenGiven([&program, o] { program.run = [&program, o] { return setRetention(program.common, *o); }; });
   Verb showVerb = verb.verb("show", "The time that is set, and what became of each month");
   addCommonFlags(showVerb, program.common, true);
-  showVerb.whenGiven([&program] { program.run = [&program] { return show(program.common); }; });
+  showVerb.whenGiven([&program] { program.run = [&program] { return showRetention(program.common); }; });
 }
 
 }  // namespace counterfoil::cmd

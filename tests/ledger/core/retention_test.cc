@@ -12,7 +12,7 @@ using test::expectFault;
 using test::kHour;
 using test::operator+;
 
-constexpr std::int64_t kDay = 24 * kHour;
+constexpr std::int64_t kRetentionDay = 24 * kHour;
 
 KeyId keyOf(std::uint8_t number) {
   KeyId key;
@@ -60,8 +60,8 @@ class RetentionTest : public testing::Test {
       body.setText(arena, Field::holdId, "case-1");
       body.setNumber(Field::days, 3);
     });
-    desk.reportGrant("reported", desk.now, desk.now + 90 * kDay, test::secretText(3));
-    desk.reportGrant("reported-2", desk.now, desk.now + 90 * kDay, test::secretText(4), "p2");
+    desk.reportGrant("reported", desk.now, desk.now + 90 * kRetentionDay, test::secretText(3));
+    desk.reportGrant("reported-2", desk.now, desk.now + 90 * kRetentionDay, test::secretText(4), "p2");
     desk.grant({.id = "numbered", .producer = "broker-1", .producerSeq = 1});
     desk.grant({.id = "numbered-3", .producer = "broker-1", .producerSeq = 3});
   }
@@ -88,7 +88,7 @@ TEST_F(RetentionTest, WhoCanOpenOnlyWhatIsLeftHasTheSameState) {
   EXPECT_EQ(desk.stateOf("child"), LeaseState::revoked);
   desk.grant({.id = "numbered-2", .producer = "broker-1", .producerSeq = 2});
   EXPECT_EQ(desk.state().findProducer("api", "broker-1")->contiguousSeq, 3U);
-  desk.now = desk.now + 3 * kDay;
+  desk.now = desk.now + 3 * kRetentionDay;
   desk.grant({.id = "later"});
   EXPECT_EQ(desk.refoldedFrom(old, keyOf(1)), desk.saved());
   desk.restart();
@@ -101,7 +101,7 @@ TEST_F(RetentionTest, AnEndedLeaseIsForgottenWhenTheStateIsCarriedAsAfterADay) {
     desk.revoke(id);
   }
   desk.reportGrant("reported", desk.now, desk.now + kHour);
-  desk.now = desk.now + kDay;
+  desk.now = desk.now + kRetentionDay;
   EXPECT_GT(desk.state().rememberedLeases(), 100U);
   desk.carry(desk.month(1, 24'000));
   EXPECT_EQ(desk.state().rememberedLeases(), desk.state().liveLeases());
@@ -130,7 +130,7 @@ TEST_F(RetentionTest, WhatWasCarriedGoesInItsTurn) {
   desk.carry(desk.month(1, 24'000));
   desk.destroyed(1, 24'000);
   desk.grant({.id = "second"});
-  desk.now = desk.now + 40 * kDay;
+  desk.now = desk.now + 40 * kRetentionDay;
   desk.settle();
   desk.carry(desk.month(2, 24'001));
   const std::size_t third = desk.size();
@@ -159,16 +159,16 @@ TEST_F(RetentionTest, AShorterTimeIsInForceADayLaterALongerOneAtOnce) {
   const Timestamp start = desk.now;
   desk.retain(400);
   EXPECT_EQ(desk.state().retention().days, 400U);
-  EXPECT_EQ(desk.state().retention().inForceFrom, start + kDay);
-  desk.now = start + 5 * kDay;
+  EXPECT_EQ(desk.state().retention().inForceFrom, start + kRetentionDay);
+  desk.now = start + 5 * kRetentionDay;
   desk.retain(500);
-  EXPECT_EQ(desk.state().retention().inForceFrom, start + kDay);
+  EXPECT_EQ(desk.state().retention().inForceFrom, start + kRetentionDay);
   desk.retain(30);
-  EXPECT_EQ(desk.state().retention().inForceFrom, start + 6 * kDay);
+  EXPECT_EQ(desk.state().retention().inForceFrom, start + 6 * kRetentionDay);
   desk.retain(0);
   EXPECT_EQ(desk.state().retention().days, 0U);
   desk.retain(36'500);
-  EXPECT_EQ(desk.state().retention().inForceFrom, start + 6 * kDay);
+  EXPECT_EQ(desk.state().retention().inForceFrom, start + 6 * kRetentionDay);
   const auto entry = desk.last();
   EXPECT_EQ(entry.view.kind(), Kind::retentionSet);
   EXPECT_EQ(entry.text(Field::scope), kWholeWorkspace);
