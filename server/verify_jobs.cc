@@ -82,8 +82,11 @@ void VerifyJobs::run(WorkspaceNumber workspace, Job& job) const {
     object.text("state", "done").boolean("ok", report.ok()).number("entries", report.entries);
     const auto found = report.workspaces.find(workspace.value);
     if (found != report.workspaces.end()) {
-      object.text("root", toHex(found->second.tree.root())).number("erased", found->second.erased);
-      object.number("notChecked", found->second.notChecked);
+      // Of an erased workspace `_system` says so, which was not read here.
+      const bool gone = ring_.workspace(workspace)->gone();
+      object.text("root", toHex(found->second.tree.root()));
+      object.number("erased", found->second.erased + (gone ? found->second.notChecked : 0));
+      object.number("notChecked", gone ? 0 : found->second.notChecked);
     }
     object.number("problemCount", report.problemCount).raw("problems", problemsJson(report));
     object.text("assurance", "tamper-detecting, not anchored");

@@ -227,6 +227,10 @@ void WorkspaceKeys::forgetAll() {
   for (const KeyId& id : all) state_->remove(id);
 }
 
+bool WorkspaceKeys::gone() const {
+  return state_->gone.load(std::memory_order_acquire);
+}
+
 std::uint32_t WorkspaceKeys::destroyAll() {
   forgetAll();
   const std::uint32_t newest = state_->provider.currentVersion(state_->number);

@@ -383,9 +383,8 @@ void Sequencer::addKeys(Batch& batch, Request& request) {
 void Sequencer::addCarried(Batch& batch, Request& request, Timestamp now) {
   WorkspaceState& workspace = workspaceFor(batch, request, now);
   const Timestamp recordedAt = std::max(now, workspace.head().lastRecordedAt);
-  // A clock that is not trusted destroys nothing.
-  const MonthKeys due =
-      ledgerClock_->paused() ? MonthKeys{} : monthsDue(workspace, *ring_.workspace(workspace.number()), recordedAt);
+  // By the ledger's clock: one that leapt destroys nothing.
+  const MonthKeys due = monthsDue(workspace, *ring_.workspace(workspace.number()), recordedAt);
   if (due.empty()) {
     batch.waiting.push_back({std::move(request.done), Answer{}, EntryId{}, false});
     return;

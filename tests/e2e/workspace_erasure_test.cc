@@ -67,6 +67,18 @@ class EraseWorkspace : public testing::Test {
     EXPECT_EQ(owner_->post("/v1/workspaces", R"({"id":"w1"})").at({"code"}), "already_exists");
     EXPECT_EQ(owner_->ask("PUT", "/v1/workspaces/w2/policy", kErasedPolicy, "text/toml").status, 200) << "others go on";
   }
+  void expectVerified() {
+    std::string state, body;
+    for (const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+         state != "done" && std::chrono::steady_clock::now() < end;) {
+      const HttpAnswer answer = owner_->get("/v1/workspaces/w1/verify");
+      body = answer.body;
+      state = answer.at({"state"});
+    }
+    EXPECT_THAT(body, HasSubstr("\"ok\":true"));
+    EXPECT_THAT(body, HasSubstr("\"notChecked\":0"));
+    EXPECT_THAT(body, Not(HasSubstr("\"erased\":0")));
+  }
   void expectNothingLeft() {
     const Result verified = ledger_.run({"verify"});
     EXPECT_EQ(verified.status, 0) << verified;
@@ -97,9 +109,11 @@ TEST_F(EraseWorkspace, NothingOfItIsLeftButItsNumberAndHead) {
   expectGone();
   const HttpAnswer orders = owner_->get("/v1/workspaces/_system/entries?kind=workspace.erased&disclose=true");
   EXPECT_THAT(orders.body, HasSubstr("olga")) << "who is behind it is on the ledger's own record" << orders;
+  expectVerified();
   server_->kill();
   begin();
   expectGone();
+  expectVerified();
   EXPECT_EQ(server_->stop(), 0);
   expectNothingLeft();
   begin();

@@ -63,6 +63,7 @@ class TokenSocketTest : public testing::Test {
     ledger_->start([](const std::string&) {});
   }
   void openServer() {
+    desk_.reset();
     AuthenticatorOptions options;
     options.audience = kOrigin;
     options.recordedName = [this](const std::string& subject) { return recordedSubject(ledger_->keyRing(), subject); };
@@ -87,11 +88,11 @@ class TokenSocketTest : public testing::Test {
     pool_->join();
     socket_.reset();
     io_.reset();
-    desk_.reset();
   }
   // Everything in memory is gone; what is left is the record and the keys.
   void restart() {
     closeServer();
+    desk_.reset();
     ledger_->stop();
     ledger_.reset();
     log_.reset();
