@@ -186,8 +186,19 @@ asio::awaitable<Response> Api::serve(Exchange& exchange, const Route*& route) {
     co_return co_await forwarder_->forward(exchange, std::move(*elsewhere), isStream);
   }
   if (route->action != Action::open) checkAccepted(*route, head);
+  refuseErased(*route, match);
   Call call{exchange, caller, std::move(match.variables)};
   co_return co_await route->handler(call);
+}
+
+// Of an erased workspace only its place and its tree are told.
+void Api::refuseErased(const Route& route, const Router::Match& match) const {
+  const std::string_view id = workspaceIn(match);
+  if (id.empty() || route.action == Action::listWorkspaces || route.action == Action::readProofs) return;
+  const auto number = service_.ledger.findWorkspace(id);
+  if (number && service_.ledger.keyRing().workspace(*number)->gone()) {
+    throw Fault(ErrorCode::workspaceClosed, "the workspace was erased", "its number and head are all that is left of it");
+  }
 }
 
 void Api::tellOfNode(const RequestHead& head) {

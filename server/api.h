@@ -33,6 +33,7 @@ class Api {
   std::optional<Fault> refusalOf(const Route& route, Caller& caller, const Router::Match& match, Exchange& exchange,
                                  std::string_view certificate);
   // For the operator, once a minute: a node that is believed nothing may be one whose name is missing here.
+  void refuseErased(const Route& route, const Router::Match& match) const;
   void tellOfNode(const RequestHead& head);
 
   Service& service_;

@@ -16,6 +16,7 @@ constexpr std::int64_t kBetweenRenewals = 20 * kNanosecondsPerSecond;
 // After a failure, doubled each time: every try makes a version of the key-encryption key.
 constexpr std::int64_t kAfterFailure = 2 * kNanosecondsPerSecond;
 constexpr std::int64_t kAfterFailures = 60 * kNanosecondsPerSecond;
+constexpr std::int64_t kAfterFailedErasure = 5 * kNanosecondsPerSecond;
 // Months are long.
 constexpr std::int64_t kBetweenLooksForMonths = 60 * kNanosecondsPerSecond;
 // Of some 150 bytes each, far below what a record may have.
@@ -183,7 +184,11 @@ bool KeyRenewals::round(bool now) {
       monthsTrouble_ = carryDue();
     }
     trouble = monthsTrouble_;
-    if (auto fault = eraseWorkspaces()) trouble = std::move(fault);
+    if (now || lookAt >= eraseAt_) {
+      erasureTrouble_ = eraseWorkspaces();
+      if (erasureTrouble_) eraseAt_ = lookAt + kAfterFailedErasure;
+    }
+    if (erasureTrouble_) trouble = erasureTrouble_;
     for (const Owed& owed : collect()) {
       const auto before = progress_.find(owed.workspace);
       Progress& mine = progress[owed.workspace];

@@ -77,7 +77,9 @@ class KeyRenewals {
   std::mutex working_;  // one round at a time, and of what follows
   std::map<WorkspaceNumber, Progress> progress_;
   std::int64_t lookForMonthsAt_ = 0;  // monotonic
-  std::optional<Fault> monthsTrouble_;  // of the last look
+  std::int64_t eraseAt_ = 0;          // the same: after a failure it is not tried at once
+  std::optional<Fault> monthsTrouble_;   // of the last look
+  std::optional<Fault> erasureTrouble_;  // of the last try
   mutable std::mutex mutex_;  // of what follows
   std::condition_variable wake_;
   bool stopping_ = false;

@@ -54,11 +54,13 @@ class EraseWorkspace : public testing::Test {
   void expectGone() {
     const HttpAnswer shown = owner_->get("/v1/workspaces/w1");
     EXPECT_EQ(shown.at({"state"}), "erased") << shown;
+    EXPECT_FALSE(std::filesystem::exists(ledger_.keys() / "kek" / "1" / "1.key"));
+    EXPECT_TRUE(std::filesystem::exists(ledger_.keys() / "kek" / "2" / "1.key")) << "of the other workspace";
     EXPECT_NE(shown.at({"entries"}), "0");
     EXPECT_EQ(shown.at({"liveLeases"}), "0");
-    for (const char* rest : {"entries", "leases", "policy", "holds"}) {
+    for (const char* rest : {"entries", "leases", "policy", "holds", "stats", "retention", "keys", "stream"}) {
       const HttpAnswer answer = owner_->get(std::string("/v1/workspaces/w1/") + rest);
-      EXPECT_NE(answer.status, 200) << rest << answer;
+      EXPECT_EQ(answer.at({"code"}), "workspace_closed") << rest << answer;
       EXPECT_THAT(answer.body, Not(HasSubstr(std::string(kTenantHost))));
     }
     const HttpAnswer refused = owner_->post("/v1/workspaces/w1/close", "{}");
@@ -92,7 +94,7 @@ class EraseWorkspace : public testing::Test {
         EXPECT_THAT(readBytes(file.path()), Not(HasSubstr(std::string(kTenantHost)))) << file.path();
       }
     }
-    EXPECT_FALSE(std::filesystem::exists(ledger_.keys() / "kek-1-1.key"));
+    EXPECT_FALSE(std::filesystem::exists(ledger_.keys() / "kek" / "1" / "1.key"));
   }
 
   LedgerFolder ledger_;

@@ -20,7 +20,7 @@ struct Row {
 constexpr bool o = true;
 constexpr bool x = false;
 //                                                        owner admin member reader auditor producer
-constexpr std::array<Row, 19> kTable = {{
+constexpr std::array<Row, 23> kTable = {{
     {Action::open, "open", {o, o, o, o, o, o}},
     {Action::readRecord, "readRecord", {o, o, o, o, x, x}},
     {Action::discloseRecord, "discloseRecord", {o, o, x, x, x, x}},
@@ -40,8 +40,12 @@ constexpr std::array<Row, 19> kTable = {{
     {Action::manageTokens, "manageTokens", {o, o, x, x, x, x}},
     {Action::importFacts, "importFacts", {o, o, x, x, x, x}},
     {Action::refreshToken, "refreshToken", {o, o, o, o, o, o}},
+    {Action::manageHolds, "manageHolds", {o, o, x, x, x, x}},
+    {Action::erase, "erase", {o, x, x, x, x, x}},
+    {Action::manageKeys, "manageKeys", {o, x, x, x, x, x}},
+    {Action::setRetention, "setRetention", {o, x, x, x, x, x}},
 }};
-static_assert(kTable.size() == static_cast<std::size_t>(Action::refreshToken) + 1, "a row for every action");
+static_assert(kTable.size() == static_cast<std::size_t>(Action::setRetention) + 1, "a row for every action");
 
 Caller caller(Role role, std::string workspace) {
   Caller result;
