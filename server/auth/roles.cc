@@ -35,7 +35,8 @@ constexpr std::uint32_t kOwner = kAdmin | actions(Action::erase, Action::manageK
 constexpr std::uint32_t kAuditor = kEverybody | actions(Action::listWorkspaces, Action::readProofs);
 constexpr std::uint32_t kProducer = kEverybody | actions(Action::useLeases, Action::revokeLease, Action::reportFacts, Action::readProducer);
 
-constexpr std::uint32_t kOfSystem = actions(Action::readRecord, Action::discloseRecord, Action::resolvePersons, Action::readProofs);
+constexpr std::uint32_t kOfSystem =
+    actions(Action::readRecord, Action::discloseRecord, Action::resolvePersons, Action::listWorkspaces, Action::readProofs);
 
 constexpr std::array<std::uint32_t, 6> kPermitted = {kOwner, kAdmin, kMember, kReader, kAuditor, kProducer};
 

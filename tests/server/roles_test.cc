@@ -101,7 +101,7 @@ TEST(Roles, TheLedgersOwnWorkspaceIsReadByOwnersAndAdminsOfAll) {
   for (const Row& row : kTable) {
     if (row.action == Action::open) continue;
     const bool reads = row.action == Action::readRecord || row.action == Action::discloseRecord || row.action == Action::resolvePersons ||
-                       row.action == Action::readProofs;
+                       row.action == Action::listWorkspaces || row.action == Action::readProofs;
     for (const Role role : kRoles) {
       const bool ofRecord = (role == Role::owner || role == Role::admin) && reads;
       const bool ofProofs = role == Role::auditor && row.action == Action::readProofs;
