@@ -56,6 +56,13 @@ keys::OpenOutcome LogSource::open() {
   return attempt();
 }
 
+bool LogSource::hasKeyEncryptionKey(WorkspaceNumber workspace) {
+  if (provider_ == nullptr) return false;
+  const auto [found, fresh] = hasKey_.try_emplace(workspace);
+  if (fresh) found->second = provider_->currentVersion(workspace) != 0;
+  return found->second;
+}
+
 void LogSource::openContent(VerifyItem& item) {
   item.content = VerifyItem::Content::notChecked;
   if (ring_ == nullptr) return;
@@ -68,7 +75,7 @@ void LogSource::openContent(VerifyItem& item) {
       case keys::OpenOutcome::withheld:
         item.content = VerifyItem::Content::withheld;
         item.key = opened_.logKey;
-        item.keyExpected = provider_ != nullptr && provider_->currentVersion(record_.workspace) != 0;
+        item.keyExpected = hasKeyEncryptionKey(record_.workspace);
         return;
       case keys::OpenOutcome::damaged:
         item.content = VerifyItem::Content::damaged;

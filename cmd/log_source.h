@@ -1,6 +1,7 @@
 // The entries of a log as the verifier asks for them, decrypted where keys are at hand.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -25,12 +26,14 @@ class LogSource final : public VerifySource {
   // The next record of the log, one partition after the other.
   bool nextRecord();
   void openContent(VerifyItem& item);
+  bool hasKeyEncryptionKey(WorkspaceNumber workspace);
   keys::OpenOutcome open();
 
   log::EventLog& log_;
   std::vector<PartitionId> toRead_;  // that of `_system` is read first: it is at the end
   keys::KeyRing* ring_;
   keys::KeyProvider* provider_;
+  std::map<WorkspaceNumber, bool> hasKey_;  // asked for once
   std::unique_ptr<log::PartitionReader> reader_;
   std::optional<views::KeysAhead> keysAhead_;  // of the partition that is read
   log::ValidRecord record_;

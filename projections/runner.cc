@@ -245,7 +245,9 @@ bool ViewRunner::beginRepair(std::set<WorkspaceNumber>& attempted) {
   if (repair_) return true;
   std::map<WorkspaceNumber, bool> wanted;
   for (const WorkspaceNumber workspace : board_.behind()) {
-    if (attempted.insert(workspace).second) wanted[workspace] = board_.get(workspace)->outlived;
+    // Made anew as often as something goes meanwhile: each time it shows less.
+    const bool outlived = board_.get(workspace)->outlived;
+    if (attempted.insert(workspace).second || outlived) wanted[workspace] = outlived;
   }
   {
     const std::lock_guard guard(mutex_);

@@ -55,7 +55,9 @@ inline constexpr std::uint64_t kHoldDaysMax = 36'500;
 // How long content may be kept after the end of its month, and how long an order to keep it for less stands before anything goes.
 inline constexpr std::uint64_t kRetentionDaysMax = 36'500;
 inline constexpr std::int64_t kRetentionNoticeSeconds = 24 * 3600;
-// What a workspace's state may take in `state.carried` entries, which are recorded all at once: some 300,000 leases.
+// What a workspace's state may take in `state.carried` entries, which are recorded all at once, and how many leases (of some 150 bytes) it
+// may have for that to be tried.
+inline constexpr std::uint64_t kCarriedLeasesMax = 250'000;
 inline constexpr std::size_t kCarriedPartBytes = 48 * 1024;
 inline constexpr std::size_t kCarriedPartsMax = 1'024;
 

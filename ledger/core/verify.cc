@@ -37,34 +37,61 @@ class Verifier {
   struct UnderKey {
     VerifyItem first;
     std::uint64_t entries = 0;
+    std::uint64_t last = 0;     // the greatest seq
+    Timestamp recordedBefore;  // the latest readable entry before any of them
   };
   struct Withheld {
     explicit Withheld(WorkspaceNumber number) : record(number, nobody) {}
     NobodyElse nobody;
     WorkspaceState record;  // what the workspace's entries say of keys of months; nothing else is folded
     std::map<KeyId, UnderKey> underKeys;
+    std::map<std::string, std::uint64_t> doomedAt;  // ids of keys in hex: the first entry that speaks of their end
   };
 
   void noteWithheld(const VerifyItem& item) {
     Withheld& held = withheld_.try_emplace(item.workspace.value, item.workspace).first->second;
     held.record.applyWithheld(item.seq, item.leaf, item.key);
-    UnderKey& under = held.underKeys.try_emplace(item.key, UnderKey{item, 0}).first->second;
+    UnderKey& under = held.underKeys.try_emplace(item.key, UnderKey{item, 0, 0, {}}).first->second;
     ++under.entries;
+    under.last = item.seq.value;
+    under.recordedBefore = std::max(under.recordedBefore, report_.workspaces[item.workspace.value].lastRecordedAt);
   }
 
   void noteDestruction(const EntryView& view, const LeafHash& leaf) {
     if (!view.known) return;
-    if (view.workspace == kSystemWorkspace && view.kind() == Kind::workspaceErased) erased_.insert(view.body.number(Field::number));
+    if (view.workspace == kSystemWorkspace) {
+      if (view.kind() == Kind::workspaceErased) ordered_.insert(view.body.number(Field::number));
+      const auto gone = view.kind() == Kind::keyDestroyed ? workspaceOfLastKey(view.body.text(Field::keyId)) : std::nullopt;
+      if (gone) erased_.insert(gone->value);
+    }
     if (view.kind() != Kind::stateCarried && view.kind() != Kind::keyDestroyed) return;
-    const auto held = withheld_.find(view.workspace.value);
-    if (held != withheld_.end()) held->second.record.apply(view, leaf);
+    const auto found = withheld_.find(view.workspace.value);
+    if (found == withheld_.end()) return;
+    Withheld& held = found->second;
+    held.record.apply(view, leaf);
+    // What was recorded after a key was on its way out was never recorded under it.
+    for (const MonthKeys* keys : {&held.record.retention().doomed, &held.record.retention().destroyed}) {
+      for (const auto& [id, month] : *keys) held.doomedAt.try_emplace(id, view.seq.value);
+    }
+  }
+
+  // Did the record say that this would not open any more? A key that is gone explains the entries of its month, and no others.
+  static bool isExplained(const Withheld& held, const std::string& id, const UnderKey& under) {
+    const Retention& retention = held.record.retention();
+    const auto destroyed = retention.destroyed.find(id);
+    const auto doomed = retention.doomed.find(id);
+    if (destroyed == retention.destroyed.end() && doomed == retention.doomed.end()) return false;
+    const std::uint64_t month = destroyed != retention.destroyed.end() ? destroyed->second : doomed->second;
+    const auto at = held.doomedAt.find(id);
+    return at != held.doomedAt.end() && under.last < at->second && under.recordedBefore < endOfMonth(month);
   }
 
   void judge(std::uint64_t number, const Withheld& held) {
-    const Retention& retention = held.record.retention();
     for (const auto& [key, under] : held.underKeys) {
       const std::string id = toHex(key.bytes);
-      if (erased_.contains(number) || retention.destroyed.contains(id) || retention.doomed.contains(id)) {
+      // Ordered is not done: as long as its key-encryption key is there, an erased workspace opens.
+      const bool gone = erased_.contains(number) || (ordered_.contains(number) && !under.first.keyExpected);
+      if (gone || isExplained(held, id, under)) {
         report_.workspaces[number].erased += under.entries;
       } else if (under.first.keyExpected) {
         problem(under.first, "the content does not open: its key is not there, and no entry says that it was destroyed", toHex(under.first.leaf.bytes), "");
@@ -125,7 +152,7 @@ class Verifier {
   WorkspaceNumber currentNumber_;
   Arena arena_;
   std::map<std::uint64_t, Withheld> withheld_;  // by number
-  std::set<std::uint64_t> erased_;              // workspaces, by their order in `_system`
+  std::set<std::uint64_t> ordered_, erased_;    // workspaces, as `_system` says
 };
 
 }  // namespace

@@ -45,6 +45,9 @@ inline constexpr std::string_view kLogPurpose = "log";
 // Keys of months by their ids in hex, and the months: year * 12 + month - 1.
 using MonthKeys = std::map<std::string, std::uint64_t>;
 
+// When such a month is over: the first instant of the next.
+Timestamp endOfMonth(std::uint64_t month);
+
 // How long content is kept.
 struct Retention {
   std::uint64_t days = 0;  // after the end of a month; 0: for ever

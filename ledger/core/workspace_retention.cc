@@ -3,6 +3,7 @@
 // Who reads from the beginning meets entries that nobody can open any more, folds what is left, and gets at `state.carried` exactly the
 // state of who could read them all. Who has that state already changes nothing but what is to be destroyed.
 #include <algorithm>
+#include <chrono>
 
 #include "ledger/core/encoding.h"
 #include "ledger/core/limits.h"
@@ -36,6 +37,13 @@ bool loadMonths(ByteReader& reader, MonthKeys& months) {
     months[std::move(id)] = reader.number();
   }
   return !reader.failed();
+}
+
+Timestamp endOfMonth(std::uint64_t month) {
+  const std::uint64_t next = month + 1;
+  const std::chrono::year_month_day first{std::chrono::year(static_cast<int>(next / 12)),
+                                          std::chrono::month(static_cast<unsigned>(next % 12) + 1), std::chrono::day(1)};
+  return {std::chrono::sys_time<std::chrono::nanoseconds>{std::chrono::sys_days{first}}.time_since_epoch().count()};
 }
 
 std::vector<KeyId> keyIdsOf(const MonthKeys& months) {

@@ -73,6 +73,8 @@ class WorkspaceState {
   const Retention& retention() const { return retention_; }
   // False: content was withheld, and no later `state.carried` says that its key was to go and gave back what it held.
   bool isWhole() const;
+  // Some parts of a `state.carried` were applied, and not the last one.
+  bool isCarrying() const { return carrying_.parts != 0; }
   // What the entries `state.carried` hold, all parts together, for the keys of months that are to go: this state, as it is when they are
   // recorded. `recordedAt` is theirs.
   std::vector<std::uint8_t> carriedState(const MonthKeys& doomed, Timestamp recordedAt) const;

@@ -227,6 +227,10 @@ void WorkspaceKeys::forgetAll() {
   for (const KeyId& id : all) state_->remove(id);
 }
 
+bool WorkspaceKeys::hasKeyEncryptionKey() const {
+  return state_->provider.currentVersion(state_->number) != 0;
+}
+
 bool WorkspaceKeys::gone() const {
   return state_->gone.load(std::memory_order_acquire);
 }

@@ -98,6 +98,8 @@ class WorkspaceKeys final : public RedactionKeys {
   void destroyBefore(std::uint32_t version);
   // Forgets and wipes every key of an erased workspace, and never takes or makes one again: what would need one throws Fault(workspaceClosed).
   void forgetAll();
+  // Asks the provider, whose faults pass.
+  bool hasKeyEncryptionKey() const;
   // forgetAll() was called.
   bool gone() const;
   // forgetAll(), and every version of the key-encryption key is gone for good. The newest there was; 0 if there was none. Faults of the

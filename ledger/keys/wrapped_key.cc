@@ -31,13 +31,6 @@ std::uint64_t monthGeneration(Timestamp recordedAt) {
   return static_cast<std::uint64_t>(static_cast<int>(date.year())) * 12 + static_cast<unsigned>(date.month()) - 1;
 }
 
-Timestamp endOfMonth(std::uint64_t generation) {
-  const std::uint64_t next = generation + 1;
-  const std::chrono::year_month_day first{std::chrono::year(static_cast<int>(next / 12)),
-                                          std::chrono::month(static_cast<unsigned>(next % 12) + 1), std::chrono::day(1)};
-  return {std::chrono::sys_time<std::chrono::nanoseconds>{std::chrono::sys_days{first}}.time_since_epoch().count()};
-}
-
 std::array<std::uint8_t, 40> wrapAssociatedData(WorkspaceNumber workspace, const WrappedKey& key) {
   std::array<std::uint8_t, 40> data;
   std::uint8_t* out = putInteger(data.data(), workspace.value);

@@ -26,8 +26,6 @@ struct WrappedKey {
 
 // The generation of K_log for a time: UTC year * 12 + month - 1.
 std::uint64_t monthGeneration(Timestamp recordedAt);
-// When the month of a generation is over: the first instant of the next.
-Timestamp endOfMonth(std::uint64_t generation);
 
 // What the key-encryption key authenticates beside the key: number, keyId, purpose, generation (40 bytes).
 std::array<std::uint8_t, 40> wrapAssociatedData(WorkspaceNumber workspace, const WrappedKey& key);

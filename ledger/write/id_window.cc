@@ -93,6 +93,17 @@ void IdWindow::add(const EntryId& id, const WindowEntry& entry) {
   journal_.push_back({id, std::nullopt});
 }
 
+void IdWindow::forget(WorkspaceNumber workspace) {
+  for (auto next = entries_.begin(); next != entries_.end();) {
+    if (next->second.workspace != workspace) {
+      ++next;
+      continue;
+    }
+    byTime_.erase(next->first);
+    next = entries_.erase(next);
+  }
+}
+
 void IdWindow::amend(const EntryId& id, const Answer& answer) {
   const auto found = entries_.find(id);
   if (found == entries_.end()) return;

@@ -33,6 +33,9 @@ class IdWindow {
   // Replaces the answer of `id` (the second entry of one command changes what the first answers).
   void amend(const EntryId& id, const Answer& answer);
 
+  // Of an erased workspace: nothing of it is kept.
+  void forget(WorkspaceNumber workspace);
+
   // Speculation, as in WorkspaceState. Evictions happen in commitTo() only, so that a rollback finds everything.
   std::uint64_t mark() const { return journalStart_ + journal_.size(); }
   void commitTo(std::uint64_t mark);

@@ -61,7 +61,10 @@ void KeyRenewals::run() {
 void KeyRenewals::finish() {
   // Each goes a step further with what is owed; a hold may keep it owed.
   constexpr int kRoundsMax = 100;
-  for (int rounds = 0; rounds < kRoundsMax && round(true); ++rounds) {
+  constexpr int kFailuresMax = 3;  // what fails for one must not keep the others from going on
+  int failures = 0;
+  for (int rounds = 0; rounds < kRoundsMax && failures < kFailuresMax; ++rounds) {
+    if (!round(true)) ++failures;
     if (rounds > 0 && ledger_.status().owedRenewals == 0) return;
   }
 }
@@ -146,6 +149,8 @@ std::vector<WorkspaceNumber> KeyRenewals::collectErasing() const {
     if (system == nullptr) return;
     for (const std::uint64_t number : system->erasing()) erasing.push_back({number});
   });
+  // Whoever records an order does not read it; and the last word of a workspace may be read here when its keys are gone.
+  for (const WorkspaceNumber number : erasing) ledger_.erasedWorkspaces().add(number);
   return erasing;
 }
 
@@ -167,7 +172,6 @@ void KeyRenewals::eraseWorkspace(WorkspaceNumber number) {
     ended = workspace != nullptr && workspace->erased();
   });
   if (!ended) return;
-  ledger_.erasedWorkspaces().add(number);
   const std::uint32_t newest = ledger_.keyRing().workspace(number)->destroyAll();
   const EntryId id = ledger_.freshId(kSystemWorkspace);
   ledger_.appendOwn(kSystemWorkspace, destroyed(kKeyEncryptionPurpose, lastKeyName(number), newest, id));

@@ -90,6 +90,7 @@ void LedgerPartition::run() {
     if (!options_.snapshot.empty() && state_->durable().next.value >= snapshotAt && sequencer_->idle()) {
       sequencer_->settleFollowing();
       snapshotAt = state_->durable().next.value + options_.snapshotEveryEntries;
+      if (!state_->isWhole()) continue;
       try {
         SnapshotFile(options_.snapshot).write(*state_, known_, ring_, random_);
       } catch (const Fault&) {
@@ -116,7 +117,7 @@ void LedgerPartition::close() {
   const auto fault = sequencer_->status().fault;
   const bool worthKeeping = !fault || fault->code() == ErrorCode::logTruncated;
   sequencer_.reset();
-  if (!options_.snapshot.empty() && worthKeeping) SnapshotFile(options_.snapshot).write(*state_, known_, ring_, random_);
+  if (!options_.snapshot.empty() && worthKeeping && state_->isWhole()) SnapshotFile(options_.snapshot).write(*state_, known_, ring_, random_);
 }
 
 void LedgerPartition::expect(const NewWorkspace& workspace) {

@@ -102,9 +102,19 @@ void PartitionState::requireWhole() {
     WorkspaceState& state = *workspaces_.at(number);
     if (state.isWhole() || state.erased()) continue;
     if (erased_ == nullptr || !erased_->contains(number)) throw keyMissing(number);
+    // Ordered is not done: as long as there is a key-encryption key, what does not open was lost in another way.
+    if (!ring_.workspace(number)->gone() && ring_.workspace(number)->hasKeyEncryptionKey()) throw keyMissing(number);
     state.markErased();
+    window_.forget(number);
     ring_.workspace(number)->forgetAll();
   }
+}
+
+bool PartitionState::isWhole() const {
+  return std::all_of(workspaces_.begin(), workspaces_.end(), [](const auto& workspace) {
+    const WorkspaceState& state = *workspace.second;
+    return state.erased() || (state.isWhole() && !state.isCarrying());
+  });
 }
 
 void PartitionState::forgetWorkspace(WorkspaceNumber number, Erasure erasure) {
@@ -118,6 +128,7 @@ void PartitionState::forgetErased(const EntryView& view) {
   if (isLastWord(view)) {
     ring_.workspace(view.workspace)->forgetAll();
     workspace(view.workspace).markErased();
+    window_.forget(view.workspace);
   }
   if (view.workspace == kSystemWorkspace) {
     if (view.kind() == Kind::workspaceErased) forgetWorkspace({view.body.number(Field::number)}, Erasure::ordered);

@@ -61,6 +61,8 @@ class PartitionState final : public StateObserver {
   // At the end of what there is to read. Throws Fault(keyMissing) if the content of a workspace was withheld, and nothing that was read since
   // says why: the writer would decide without knowing, and make new keys for a workspace that has some.
   void requireWhole();
+  // False while something withheld is not explained, or a state is carried half-way: no snapshot may be made of it.
+  bool isWhole() const;
 
   // Folds a record read from the log: at start, after a failed append, on a follower. Throws Fault(logDamaged) when content and header
   // disagree. Gives the id of the entry, if it could be read.

@@ -17,7 +17,7 @@ bool isHeld(const WorkspaceState& workspace, Timestamp now) {
 }
 
 Timestamp keptUntil(const Retention& retention, std::uint64_t month) {
-  const Timestamp over{keys::endOfMonth(month).nanoseconds + static_cast<std::int64_t>(retention.days) * kDayNanoseconds};
+  const Timestamp over{endOfMonth(month).nanoseconds + static_cast<std::int64_t>(retention.days) * kDayNanoseconds};
   return std::max(over, retention.inForceFrom);
 }
 

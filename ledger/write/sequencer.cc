@@ -336,7 +336,11 @@ void Sequencer::settle(Batch& batch) {
     COUNTERFOIL_CHECK(log::fold(durable, header) == log::FoldVerdict::valid);
   }
   state_.commit(batch.mark);
-  for (const WorkspaceNumber number : batch.gone) state_.workspace(number).markErased();
+  for (const WorkspaceNumber number : batch.gone) {
+    state_.workspace(number).markErased();
+    state_.window().forget(number);
+  }
+  count(batch.gone);
   for (auto& [workspaceKeys, ids] : batch.keys) workspaceKeys->settle(ids);
 }
 

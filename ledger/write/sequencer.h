@@ -215,7 +215,7 @@ class Sequencer {
   std::unique_ptr<log::PartitionReader> reader_;  // while following
   std::uint64_t sinceSettled_ = 0;                // records
   std::optional<log::ValidRecord> unapplied_;     // read, but its key was not at hand yet
-  log::FoldState learnt_;                         // how far records of keys were looked for
+  std::unique_ptr<log::PartitionReader> learner_;  // looks for records of keys ahead, while much is read
   std::size_t outstanding_ = 0;
   std::atomic<bool> ahead_{false};        // requests do not wake the thread
   std::int64_t retryAt_ = 0;              // monotonic

@@ -389,6 +389,11 @@ void Sequencer::addCarried(Batch& batch, Request& request, Timestamp now) {
     batch.waiting.push_back({std::move(request.done), Answer{}, EntryId{}, false});
     return;
   }
+  // Before anything is done for it: other workspaces wait.
+  if (workspace.rememberedLeases() > limits::kCarriedLeasesMax) {
+    throw Fault(ErrorCode::tooLarge, "a workspace has too many leases for a month of it to be destroyed now",
+                "it is tried again until fewer than 250,000 live or ended in the last 24 hours");
+  }
   std::vector<RedactedEvent> events = carriedEvents(workspace.carriedState(due, recordedAt), freshId(now, random_));
   Answer answer = record(batch, workspace, std::move(events), now, false);
   batch.waiting.push_back({std::move(request.done), std::move(answer), EntryId{}, false});
@@ -419,11 +424,16 @@ std::optional<KeyId> Sequencer::newFingerprint(RedactedEvent& event, keys::Works
 }
 
 void Sequencer::learnKeys() {
+  // What was read stays known; asked for again while the same log is read, only what was added since is looked at.
+  std::unique_ptr<log::PartitionReader> learner = std::move(learner_);
+  if (learner == nullptr) learner = log_.read(partition_, state_.durable());
   keys::NewestForms forms;
-  const log::FoldState& from = learnt_.next > state_.durable().next ? learnt_ : state_.durable();
-  learnt_ = log::forEachKeysRecord(log_, partition_, from,
-                                   [&](const log::ValidRecord& record) { forms.add(record.workspace, record.value); });
+  log::ValidRecord record;
+  while (learner->next(record)) {
+    if (record.kind == log::RecordKind::keys) forms.add(record.workspace, record.value);
+  }
   forms.applyTo(ring_);
+  learner_ = std::move(learner);
 }
 
 void Sequencer::createWorkspace(Batch& batch, Request& request, Timestamp now) {

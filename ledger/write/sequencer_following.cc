@@ -92,6 +92,7 @@ bool Sequencer::readOn(std::vector<EntryId>* landed, std::uint64_t recordsMax) {
   tellRead(reader_->state());
   sinceSettled_ += count;
   if (sinceSettled_ >= kSettleEvery) settleFollowing();
+  if (ended) learner_.reset();
   return ended;
 }
 

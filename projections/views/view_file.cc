@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "ledger/core/check.h"
-#include "ledger/keys/wrapped_key.h"
+#include "ledger/core/workspace_parts.h"
 #include "projections/views/sql/indexes.h"
 #include "projections/views/sql/tables.h"
 #include "projections/views/view_check.h"
@@ -187,6 +187,7 @@ void ViewFile::apply(const EntryView& view, const LeafHash& leaf, crypto::Bytes 
   begin();
   advance(view.seq, view.previous, leaf, log);
   projector_->apply(view, leaf, bytes, log);
+  showsAnything_ = true;
   position_.recordedAt = view.recordedAt;
 }
 
@@ -250,14 +251,14 @@ void ViewFile::putInPlace() {
 bool ViewFile::showsMonth(std::uint64_t month) {
   commit();
   Statement any = database_->prepare("SELECT 1 FROM entry WHERE recorded_at >= ? AND recorded_at < ? LIMIT 1");
-  any.bindNumber(1, keys::endOfMonth(month - 1).nanoseconds);
-  any.bindNumber(2, keys::endOfMonth(month).nanoseconds);
+  any.bindNumber(1, endOfMonth(month - 1).nanoseconds);
+  any.bindNumber(2, endOfMonth(month).nanoseconds);
   return any.step();
 }
 
 bool ViewFile::showsAnything() {
-  commit();
-  return database_->ask("SELECT 1 FROM content LIMIT 1").has_value();
+  if (!showsAnything_) showsAnything_ = database_->ask("SELECT 1 FROM content LIMIT 1").has_value();
+  return *showsAnything_;
 }
 
 bool ViewFile::holds(Sequence seq, const LeafHash& leaf) {

@@ -66,7 +66,7 @@ class ViewFile {
   void finish();
   // Is there content of that month (a generation of its key)? Of a live view; commits.
   bool showsMonth(std::uint64_t month);
-  // Of any month.
+  // Of any month; looked up once.
   bool showsAnything();
   // An entry applied before: is this its leaf? Throws viewDamaged if its own row is broken.
   bool holds(Sequence seq, const LeafHash& leaf);
@@ -85,6 +85,7 @@ class ViewFile {
   const std::filesystem::path path_;
   ViewPosition position_;
   std::uint64_t uncommitted_ = 0;
+  std::optional<bool> showsAnything_;
   bool inTransaction_ = false;
   std::optional<Database> database_;
   std::optional<Projector> projector_;

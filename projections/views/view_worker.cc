@@ -1,5 +1,6 @@
 #include "projections/views/view_worker.h"
 
+#include <algorithm>
 #include <chrono>
 #include <iterator>
 
@@ -235,7 +236,7 @@ void ViewWorker::process(ViewTask& task) {
     board_.markBehind(task.workspace);
   } catch (const OutlivedFault&) {
     close(task.workspace);
-    rebuilding_.erase(task.workspace);
+    endRebuild(task.workspace);
     removeView(options_.files.folder, task.workspace);
     board_.markBehind(task.workspace, true);
   } catch (const Fault& fault) {
@@ -250,7 +251,9 @@ void ViewWorker::process(ViewTask& task) {
 // A half-built file is of no use to a second try, which begins at nothing; and it may be what fills the disk.
 void ViewWorker::giveUp(WorkspaceNumber workspace) {
   close(workspace);
-  if (rebuilding_.erase(workspace) != 0) removeRebuild(options_.files.folder, workspace);
+  const bool rebuilt = rebuilding_.contains(workspace);
+  endRebuild(workspace);
+  if (rebuilt) removeRebuild(options_.files.folder, workspace);
 }
 
 void ViewWorker::processTask(ViewTask& task) {
@@ -259,7 +262,7 @@ void ViewWorker::processTask(ViewTask& task) {
   if (task.kind == TaskKind::finish) {
     const ViewPosition position = file.position();
     file.finish();
-    rebuilding_.erase(task.workspace);
+    endRebuild(task.workspace);
     close(task.workspace);
     board_.advance(task.workspace, position);
     return;
@@ -313,8 +316,8 @@ void ViewWorker::applyEntry(ViewFile& file, keys::WorkspaceKeys& keys, const log
     outcome = keys::openRecord(keys, record.seq, record.leaf, record.value, opened_);
   }
   if (outcome == keys::OpenOutcome::withheld) {
-    // Nothing of the workspace can be opened any more: it was erased, and what was shown of it goes, too.
-    if (!file.rebuilding() && keys.months().empty() && file.showsAnything()) throw OutlivedFault{};
+    // Something went while this view stood still; it may show what went as well, or what went before.
+    if (!file.rebuilding() && file.showsAnything()) throw OutlivedFault{};
     file.applyWithheld(record.seq, record.previous, record.leaf, record.position);
     return;
   }
@@ -335,9 +338,31 @@ void ViewWorker::applyEntry(ViewFile& file, keys::WorkspaceKeys& keys, const log
     const std::string_view id = view.body.text(Field::keyId);
     for (const KeyId& key : keyIdsIn({&id, 1})) keys.forget(key);
     // Made anew it shows of that month what whoever reads the log now is shown: nothing.
-    if (!file.rebuilding() && file.showsMonth(view.body.number(Field::generation))) throw OutlivedFault{};
+    const bool shown = file.rebuilding() ? isOpenedUnder(record.workspace, id) : file.showsMonth(view.body.number(Field::generation));
+    if (shown) throw OutlivedFault{};
   }
+  if (file.rebuilding()) noteOpened(record.workspace, opened_.logKey);
   file.apply(view, record.leaf, opened_.entry, record.position);
+}
+
+// A rebuild may have begun before a month went, and end behind that.
+void ViewWorker::noteOpened(WorkspaceNumber workspace, const KeyId& key) {
+  if (lastOpened_ == std::pair(workspace, key)) return;
+  lastOpened_ = {workspace, key};
+  openedUnder_[workspace].insert(key);
+}
+
+bool ViewWorker::isOpenedUnder(WorkspaceNumber workspace, std::string_view key) const {
+  const auto opened = openedUnder_.find(workspace);
+  if (opened == openedUnder_.end()) return false;
+  const std::vector<KeyId> ids = keyIdsIn({&key, 1});
+  return std::any_of(ids.begin(), ids.end(), [&](const KeyId& id) { return opened->second.contains(id); });
+}
+
+void ViewWorker::endRebuild(WorkspaceNumber workspace) {
+  rebuilding_.erase(workspace);
+  openedUnder_.erase(workspace);
+  lastOpened_ = {};
 }
 
 ViewFile& ViewWorker::viewOf(WorkspaceNumber workspace, bool rebuild) {

@@ -134,6 +134,9 @@ class ViewWorker {
   void giveUp(WorkspaceNumber workspace);
   void closeOldest();
   void keepWithinMemory();
+  void noteOpened(WorkspaceNumber workspace, const KeyId& key);
+  bool isOpenedUnder(WorkspaceNumber workspace, std::string_view key) const;
+  void endRebuild(WorkspaceNumber workspace);
 
   const Options options_;
   keys::KeyRing& ring_;
@@ -143,6 +146,8 @@ class ViewWorker {
   OpenList open_;  // latest used first
   std::unordered_map<WorkspaceNumber, OpenList::iterator, WorkspaceNumberHash> byWorkspace_;
   std::set<WorkspaceNumber> rebuilding_;  // begun and not finished
+  std::map<WorkspaceNumber, std::set<KeyId>> openedUnder_;  // of those: the months' keys that opened something
+  std::pair<WorkspaceNumber, KeyId> lastOpened_;
   Arena arena_;
   keys::OpenedRecord opened_;
   std::uint64_t sinceMemory_ = 0;

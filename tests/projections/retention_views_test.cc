@@ -93,6 +93,45 @@ TEST_F(RetentionViewsTest, AViewThatStoodStillMeanwhileShowsNothingOfItEither) {
   EXPECT_EQ(occurrences(live, "\"withheld\":true"), january_);
 }
 
+// It began before the month went, as its keys tell, and ends behind that.
+TEST_F(RetentionViewsTest, ARebuildThatMeetsTheEndOfAMonthIsBegunAnew) {
+  liveTwoMonths();
+  keys::KeyRing ring(provider_, random_);
+  ViewRunner early(log_, ring, options("rebuilt", false));
+  early.catchUp();
+  EXPECT_TRUE(shows("rebuilt", "january-lease"));
+  pass(28);
+  ledger_->drain();
+  early.requestRebuildAll();
+  early.catchUp();
+  EXPECT_FALSE(shows("rebuilt", "january-lease"));
+  EXPECT_EQ(occurrences(entriesOf(folder_.path() / "rebuilt"), "\"withheld\":true"), january_);
+  EXPECT_TRUE(early.troubled().empty());
+  early.requestRebuild(kAlpha);
+  early.catchUp();
+  EXPECT_EQ(occurrences(entriesOf(folder_.path() / "rebuilt"), "\"withheld\":true"), january_);
+}
+
+// The entry that says that January went is itself gone when the view comes back.
+TEST_F(RetentionViewsTest, AViewThatStoodStillForMonthsShowsNothingOfThem) {
+  liveTwoMonths();
+  {
+    ViewRunner runner(log_, ledger_->keyRing(), options("live", true));
+    runner.catchUp();
+  }
+  for (int round = 0; round < 3; ++round) {
+    pass(45);
+    grant("round-" + std::to_string(round), "dave");
+    ledger_->drain();
+  }
+  crash();
+  ViewRunner runner(log_, ledger_->keyRing(), options("live", true));
+  runner.catchUp();
+  EXPECT_FALSE(shows("live", "january-lease"));
+  EXPECT_TRUE(runner.troubled().empty());
+  EXPECT_EQ(runner.status(kAlpha).size, size());
+}
+
 TEST_F(RetentionViewsTest, AViewThatFollowsIsMadeAnewByItself) {
   liveTwoMonths();
   ViewRunner runner(log_, ledger_->keyRing(), options("live", true));
