@@ -9,9 +9,11 @@
 #include <array>
 #include <boost/json/parse.hpp>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <optional>
 #include <system_error>
+#include <thread>
 
 #include "cmd/input.h"
 #include "ledger/core/encoding.h"
@@ -94,21 +96,20 @@ std::string textIn(const boost::json::object& object, std::string_view name) {
   throw Fault(code, textIn(error, "detail"), textIn(error, "hint"), textIn(error, "field"));
 }
 
-}  // namespace
-
-std::string askTokenSocket(const std::filesystem::path& dataFolder, std::string_view request) {
+// The fault that the server answers with, if it does; connection faults are thrown.
+std::optional<boost::json::object> faultOf(const std::filesystem::path& dataFolder, std::string_view request, std::string& answer) {
   const keys::Descriptor socket = connectTo(dataFolder);
   sendAll(socket.get(), std::string(request) + "\n");
-  std::string answer = receiveLine(socket.get());
+  answer = receiveLine(socket.get());
   boost::json::error_code error;
   const boost::json::value json = boost::json::parse(answer, error);
   if (error || !json.is_object()) throw Fault(ErrorCode::notReady, "what listens on the token socket is no server of this version");
   const boost::json::value* fault = json.get_object().if_contains("error");
-  if (fault != nullptr && fault->is_object()) throwAnswered(fault->get_object());
-  return answer;
+  if (fault != nullptr && fault->is_object()) return fault->get_object();
+  return std::nullopt;
 }
 
-std::string mintToken(const std::filesystem::path& dataFolder, const TokenOrder& order) {
+std::string orderText(const TokenOrder& order) {
   std::string request;
   JsonObject object(request);
   object.text("request", "mint").text("role", order.role);
@@ -117,11 +118,32 @@ std::string mintToken(const std::filesystem::path& dataFolder, const TokenOrder&
   if (order.ttlSeconds != 0) object.number("ttlSeconds", order.ttlSeconds);
   if (!order.certificate.empty()) object.text("certificate", order.certificate);
   object.end();
-  return askTokenSocket(dataFolder, request);
+  return request;
+}
+
+}  // namespace
+
+std::string askTokenSocket(const std::filesystem::path& dataFolder, std::string_view request) {
+  std::string answer;
+  if (const auto fault = faultOf(dataFolder, request, answer)) throwAnswered(*fault);
+  return answer;
+}
+
+std::string mintToken(const std::filesystem::path& dataFolder, const TokenOrder& order) {
+  return askTokenSocket(dataFolder, orderText(order));
 }
 
 std::string requestToken(const std::filesystem::path& dataFolder, const TokenOrder& order) {
-  const std::string answer = mintToken(dataFolder, order);
+  // Between two writers nobody can record an order for some seconds.
+  constexpr int kTriesMax = 10;
+  constexpr std::chrono::milliseconds kBetween{500};
+  std::string answer;
+  for (int tries = 1;; ++tries) {
+    const auto fault = faultOf(dataFolder, orderText(order), answer);
+    if (!fault) break;
+    if (tries == kTriesMax || errorCodeOf(textIn(*fault, "code")) != ErrorCode::notReady) throwAnswered(*fault);
+    std::this_thread::sleep_for(kBetween);
+  }
   std::string token = textIn(boost::json::parse(answer).get_object(), "token");
   if (token.empty()) throw Fault(ErrorCode::notReady, "what listens on the token socket is no server of this version");
   return token;
