@@ -98,15 +98,18 @@ void PartitionState::noteWithheld(const log::ValidRecord& record) {
 }
 
 void PartitionState::requireWhole() {
-  for (const WorkspaceNumber number : withheld_) {
+  while (!withheld_.empty()) {
+    const WorkspaceNumber number = *withheld_.begin();
     WorkspaceState& state = *workspaces_.at(number);
-    if (state.isWhole() || state.erased()) continue;
-    if (erased_ == nullptr || !erased_->contains(number)) throw keyMissing(number);
-    // Ordered is not done: as long as there is a key-encryption key, what does not open was lost in another way.
-    if (!ring_.workspace(number)->gone() && ring_.workspace(number)->hasKeyEncryptionKey()) throw keyMissing(number);
-    state.markErased();
-    window_.forget(number);
-    ring_.workspace(number)->forgetAll();
+    if (!state.isWhole() && !state.erased()) {
+      if (erased_ == nullptr || !erased_->contains(number)) throw keyMissing(number);
+      // Ordered is not done: as long as there is a key-encryption key, what does not open was lost in another way.
+      if (!ring_.workspace(number)->gone() && ring_.workspace(number)->hasKeyEncryptionKey()) throw keyMissing(number);
+      state.markErased();
+      window_.forget(number);
+      ring_.workspace(number)->forgetAll();
+    }
+    withheld_.erase(withheld_.begin());
   }
 }
 

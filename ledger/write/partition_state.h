@@ -94,7 +94,7 @@ class PartitionState final : public StateObserver {
   ErasedWorkspaces* erased_ = nullptr;
   std::function<void()> learnKeys_;
   std::unordered_set<KeyId, IdHash<KeyId>> absent_;  // keys of months that were looked for further on, in vain
-  std::set<WorkspaceNumber> withheld_;               // workspaces of which something was
+  std::set<WorkspaceNumber> withheld_;               // workspaces of which something was, and is not explained yet
   keys::KeyRing& ring_;
   KnownSecretStore& known_;
   IdWindow window_;

@@ -31,6 +31,7 @@ using Parser = http::request_parser<http::buffer_body, crypto::WipingAllocator<c
 constexpr std::size_t kReadAhead = 64 * 1024;  // unread input held at most
 constexpr std::size_t kBodyPiece = 16 * 1024;
 constexpr std::size_t kRateUnit = 4 * 1024;
+constexpr std::size_t kFarewellMax = 4 * 1024 * 1024;  // of what the peer still sends when it has its last answer
 constexpr std::size_t kDrainMax = 256 * 1024;  // of a body nobody wanted, before the connection is closed instead
 constexpr std::chrono::seconds kRestAfter{1};  // without a read or write begun
 
@@ -520,8 +521,7 @@ class Connection final : public Exchange, public ConnectionHandle, private Deadl
     co_await farewell(stream_);
     socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
     if (chunk_.empty()) chunk_.resize(kBodyPiece);
-    std::size_t read = 0;
-    while (read < kDrainMax) {
+    for (std::size_t read = 0; read < kFarewellMax;) {
       error_code error;
       const std::size_t got =
           co_await socket().async_read_some(asio::buffer(chunk_.data(), chunk_.size()), asio::redirect_error(asio::use_awaitable, error));

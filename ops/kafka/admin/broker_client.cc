@@ -83,7 +83,26 @@ std::vector<std::int32_t> BrokerClient::brokers() const {
   return ids;
 }
 
+// A broker hears of a new topic a moment later than the controller that made it, and any of them may be asked.
+template <class Ask>
+auto BrokerClient::settled(const Ask& ask) const {
+  constexpr int kPauseMs = 50;
+  constexpr int kWaitMs = 3'000;
+  for (int waited = 0;; waited += kPauseMs) {
+    try {
+      return ask();
+    } catch (const Refusal& refusal) {
+      if (refusal.error() != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || waited >= kWaitMs) throw;
+    }
+    serve(kPauseMs);
+  }
+}
+
 std::vector<PartitionPlace> BrokerClient::partitions(const std::string& topic) const {
+  return settled([&] { return partitionsNow(topic); });
+}
+
+std::vector<PartitionPlace> BrokerClient::partitionsNow(const std::string& topic) const {
   const std::unique_ptr<rd_kafka_topic_t, Destroyer<rd_kafka_topic_destroy>> handle(
       rd_kafka_topic_new(client_.get(), topic.c_str(), nullptr));
   if (!handle) throw Refusal(rd_kafka_last_error(), "");
@@ -160,6 +179,10 @@ void BrokerClient::deleteRecords(const std::string& topic, std::int32_t partitio
 }
 
 std::map<std::string, ConfigValue> BrokerClient::config(rd_kafka_ResourceType_t resource, const std::string& name) const {
+  return settled([&] { return configNow(resource, name); });
+}
+
+std::map<std::string, ConfigValue> BrokerClient::configNow(rd_kafka_ResourceType_t resource, const std::string& name) const {
   const std::unique_ptr<rd_kafka_ConfigResource_t, Destroyer<rd_kafka_ConfigResource_destroy>> asked(
       rd_kafka_ConfigResource_new(resource, name.c_str()));
   std::array<rd_kafka_ConfigResource_t*, 1> resources = {asked.get()};

@@ -90,7 +90,12 @@ class BrokerClient {
 
   template <class Request>
   Event answer(rd_kafka_admin_op_t operation, const Request& request) const;
+  // Asks again for a while if a broker does not know the topic yet.
+  template <class Ask>
+  auto settled(const Ask& ask) const;
+  std::vector<PartitionPlace> partitionsNow(const std::string& topic) const;
   std::map<std::string, ConfigValue> config(rd_kafka_ResourceType_t resource, const std::string& name) const;
+  std::map<std::string, ConfigValue> configNow(rd_kafka_ResourceType_t resource, const std::string& name) const;
 
   int timeoutMs_;
   std::unique_ptr<rd_kafka_t, Destroyer<rd_kafka_destroy>> client_;

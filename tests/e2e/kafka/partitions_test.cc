@@ -40,10 +40,11 @@ class KafkaPartitions : public KafkaNodes {
     return shared() ? mintAnywhere("owner", "*") : std::string();
   }
   // At the node that writes `_system`, whichever it is.
-  std::string mintAnywhere(const std::string& role, const std::string& workspace) {
+  std::string mintAnywhere(const std::string& role, const std::string& workspace, const std::string& subject = "human:olga") {
     for (const auto end = Clock::now() + std::chrono::seconds(60); Clock::now() < end;) {
       for (Node* node : {a_.get(), b_.get()}) {
-        const Result minted = runProgram({"token", "mint", "--role", role, "--workspace", workspace, "--data", node->data().string()});
+        const Result minted = runProgram(
+            {"token", "mint", "--role", role, "--workspace", workspace, "--subject", subject, "--data", node->data().string()});
         if (minted.status == 0) return minted.out.substr(0, minted.out.find('\n'));
       }
     }
@@ -171,6 +172,68 @@ TEST_F(KafkaPartitions, ATokenRevokedAtOneNodeIsRefusedByTheWriterOfAnotherParti
   EXPECT_EQ(nodeOf(refused), system == a_.get() ? "a" : "b");
   EXPECT_EQ(a_->stop(), 0);
   EXPECT_EQ(b_->stop(), 0);
+}
+
+// The chain of each is ended by who writes it, its keys are destroyed by who writes `_system`, and both have read of all of them before.
+TEST_F(KafkaPartitions, WorkspacesAreErasedByTheNodesTogether) {
+  const std::string owner = begin();
+  ASSERT_FALSE(owner.empty());
+  const std::string admin = mintAnywhere("admin", "*", "human:adam");
+  const std::string system = "/v1/workspaces/_system/";
+  std::set<std::string> writers;
+  {
+    HttpClient throughA(a_->address(), owner);
+    HttpClient throughB(b_->address(), owner);
+    HttpClient approves(b_->address(), admin);
+    for (int index = 0; index < kPartitions; ++index) {
+      const std::string id = "w" + std::to_string(index);
+      ASSERT_EQ(create(throughA, id).status, 201);
+      const std::string path = "/v1/workspaces/" + id + "/";
+      ASSERT_EQ(insist([&] { return throughA.ask("PUT", path + "policy", kPartitionsPolicy, "text/toml"); }).status, 200);
+      const HttpAnswer granted = insist([&] { return throughA.post(path + "leases", grantBody("one")); });
+      ASSERT_EQ(granted.status, 201) << granted;
+      writers.insert(nodeOf(granted));
+      for (HttpClient* client : {&throughA, &throughB}) {
+        EXPECT_EQ(insist([&] { return client->get(path + "entries?wait=" + granted.at({"receipt", "seq"})); }).status, 200);
+      }
+    }
+    EXPECT_EQ(writers.size(), 2U);
+    for (int index = 0; index < kPartitions; ++index) {
+      const std::string id = "w" + std::to_string(index);
+      const HttpAnswer asked = insist([&] { return throughB.post(system + "erasures", R"({"workspaceId":")" + id + R"("})"); });
+      ASSERT_EQ(asked.status, 200) << asked;
+      const std::string approval = asked.at({"approvalId"});
+      ASSERT_EQ(insist([&] { return approves.post(system + "approvals/" + approval + "/decide", R"({"decision":"approved"})"); }).status, 200);
+      const std::string order = R"({"workspaceId":")" + id + R"(","approval":")" + approval + "\"}";
+      ASSERT_EQ(insist([&] { return throughB.post(system + "erasures", order); }).status, 200);
+    }
+  }
+  const auto gone = [&](Node* node) {
+    HttpClient client(node->address(), owner);
+    for (const auto end = Clock::now() + std::chrono::seconds(60); Clock::now() < end;) {
+      const std::string page = client.get(system + "entries?kind=key.destroyed").body;
+      int destroyed = 0;
+      for (std::size_t at = page.find("kek/"); at != std::string::npos; at = page.find("kek/", at + 1)) ++destroyed;
+      bool erased = destroyed == kPartitions;
+      for (int index = 0; index < kPartitions; ++index) {
+        erased = erased && client.get("/v1/workspaces/w" + std::to_string(index)).at({"state"}) == "erased";
+      }
+      if (erased && node->ready().status == 200) return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(gone(a_.get()));
+  EXPECT_TRUE(gone(b_.get()));
+  for (Node* node : {a_.get(), b_.get()}) node->kill();
+  for (Node* node : {b_.get(), a_.get()}) node->start();
+  ASSERT_TRUE(shared());
+  EXPECT_TRUE(gone(a_.get()));
+  EXPECT_TRUE(gone(b_.get()));
+  HttpClient throughB(b_->address(), owner);
+  EXPECT_EQ(insist([&] { return throughB.post("/v1/workspaces/w1/leases", grantBody("two")); }).at({"code"}), "workspace_closed");
+  const Result verified = runProgram({"verify", "--data", a_->data().string(), "--json"});
+  EXPECT_EQ(verified.status, 0) << verified;
+  EXPECT_EQ(textAt(verified.json(), {"notChecked"}), "[]") << verified;
 }
 
 }  // namespace

@@ -151,6 +151,20 @@ TEST_F(WorkspaceErasureTest, AKeyThatIsGoneBeforeTheRecordSaysSoIsNoLostKey) {
   expectGone();
 }
 
+// The keys folder is that of before the last rotation, while the erasure waits for a hold: nothing more may go.
+TEST_F(WorkspaceErasureTest, AnOrderThatWaitsExplainsNoLostKeys) {
+  grant("one", "alice");
+  hold("case-1");
+  eraseAlpha();
+  ledger_->drain();
+  ledger_.reset();
+  std::filesystem::remove(snapshotPath(folder_.path(), PartitionId{0}));
+  provider_.destroyVersion(kAlpha, 1);
+  provider_.createVersion(kAlpha);  // another one than any record was sealed under
+  EXPECT_EQ(refusal([&] { open(); }), ErrorCode::keyMissing);
+  EXPECT_EQ(provider_.currentVersion(kAlpha), 2U);
+}
+
 TEST_F(WorkspaceErasureTest, AnErasureAndOnePersonsTogether) {
   grant("one", "alice");
   provider_.refuseNewVersions(true);
