@@ -81,6 +81,7 @@ class LeaseLog {
   const WorkspaceState& state() const { return *state_; }
   Timers& timers() { return *timers_; }
   std::size_t size() const { return log_.size(); }
+  const std::vector<std::uint8_t>& bytesAt(std::size_t seq) const { return log_.at(seq); }
   ReadBack at(std::size_t seq) const { return ReadBack(log_.at(seq)); }
   ReadBack last() const { return at(log_.size() - 1); }
   std::vector<std::uint8_t> saved() const {

@@ -1,7 +1,10 @@
 // What is kept for how long, and the state that is carried on when a month's key goes: who reads only what is left has the same.
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "ledger/core/limits.h"
+#include "ledger/core/verify.h"
 #include "tests/support/lease_expectations.h"
 
 namespace counterfoil {
@@ -178,6 +181,67 @@ TEST_F(RetentionTest, AShorterTimeIsInForceADayLaterALongerOneAtOnce) {
   desk.restart();
   RetentionDesk system(false, kSystemWorkspace);
   expectFault(ErrorCode::notAllowed, [&] { system.retain(30); });
+}
+
+// A copy of which some entries do not open, as their records name the key.
+class Copy final : public VerifySource {
+ public:
+  Copy(const RetentionDesk& desk, std::map<std::size_t, KeyId> withheld) : desk_(desk), withheld_(std::move(withheld)) {}
+  bool next(VerifyItem& item) override {
+    if (seq_ == desk_.size()) return false;
+    const std::vector<std::uint8_t>& bytes = desk_.bytesAt(seq_);
+    item = {};
+    item.workspace = desk_.state().number();
+    item.seq = {seq_};
+    item.previous = last_;
+    item.leaf = last_ = leafHash(bytes);
+    item.bytes = bytes;
+    if (const auto key = withheld_.find(seq_); key != withheld_.end()) {
+      item.content = VerifyItem::Content::withheld;
+      item.key = key->second;
+      item.keyExpected = true;
+    }
+    ++seq_;
+    return true;
+  }
+
+ private:
+  const RetentionDesk& desk_;
+  std::map<std::size_t, KeyId> withheld_;
+  std::size_t seq_ = 0;
+  LeafHash last_;
+};
+
+// A key that is gone explains the entries of its own month, and no record that was changed to name it.
+TEST_F(RetentionTest, VerificationTakesForErasedWhatTheRecordSaysAndNothingElse) {
+  constexpr std::uint64_t kFebruary = 2026 * 12 + 1;  // when the desk's clock starts
+  liveALittle();
+  std::map<std::size_t, KeyId> february;
+  for (std::size_t seq = 0; seq < desk.size(); ++seq) february[seq] = keyOf(1);
+  desk.now = desk.now + 10 * kRetentionDay;
+  const std::size_t march = desk.size();
+  desk.grant({.id = "of-march"});
+  desk.grant({.id = "of-march-2"});
+  const auto judged = [&](const std::map<std::size_t, KeyId>& withheld) {
+    Copy copy(desk, withheld);
+    return verify(copy, Strictness::strict, nullptr);
+  };
+  EXPECT_FALSE(judged(february).ok()) << "nothing says why";
+  desk.carry(desk.month(1, kFebruary));
+  const std::size_t carried = desk.size() - 1;
+  desk.destroyed(1, kFebruary);
+  desk.grant({.id = "later"});
+  const VerifyReport report = judged(february);
+  EXPECT_TRUE(report.ok());
+  EXPECT_EQ(report.workspaces.begin()->second.erased, march);
+  for (const std::size_t changed : {march + 2, carried, desk.size() - 1}) {
+    auto withheld = february;
+    withheld[changed] = keyOf(1);
+    EXPECT_FALSE(judged(withheld).ok()) << changed;
+  }
+  auto another = february;
+  another[3] = keyOf(2);
+  EXPECT_FALSE(judged(another).ok()) << "of a key that nobody spoke of";
 }
 
 }  // namespace
