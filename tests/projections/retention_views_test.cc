@@ -122,7 +122,7 @@ TEST_F(RetentionViewsTest, AViewThatStoodStillForMonthsShowsNothingOfThem) {
     ViewRunner runner(log_, ledger_->keyRing(), options("live", true));
     runner.catchUp();
   }
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < 4; ++round) {
     pass(45);
     grant("round-" + std::to_string(round), "dave");
     ledger_->drain();
