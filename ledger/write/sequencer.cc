@@ -114,6 +114,7 @@ void Sequencer::takeOver(std::vector<EntryId>* landed) {
     }
   });
   wrote_ = true;
+  learner_.reset();
   // What had begun may have been undone.
   for (const auto& [number, workspace] : allocatedElsewhere_) notBegun_.insert(number);
   adopt(state_.workspaces());
